@@ -1,0 +1,152 @@
+"""Every setting that comes from outside, read once; a bad value stops the start, by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import dj_database_url
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# A Unix socket's path must fit into sockaddr_un (108 bytes on Linux, 104 on macOS).
+SOCKET_PATH_LIMIT = 100
+
+
+class BadSetting(SystemExit):
+    """Stops the process with one line that names the variable and the remedy."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env:
+    data: Path
+    secret_key: str
+    database: dict[str, object]
+    redis_url: str
+    redis_embedded: bool
+    agents_file: Path | None
+    hosts: list[str]
+    origins: list[str]
+    https: bool
+    debug: bool
+    lease_seconds: int
+
+    @property
+    def is_sqlite(self) -> bool:
+        return str(self.database["ENGINE"]).endswith("sqlite3")
+
+
+def read(environ: Mapping[str, str] = os.environ) -> Env:
+    data = Path(environ.get("FLAKESTORM_DATA") or ROOT / "var").expanduser().resolve()
+    redis_url = environ.get("REDIS_URL", "")
+    return Env(
+        data=data,
+        secret_key=_secret_key(environ, data),
+        database=_database(environ, data),
+        redis_url=_redis_url(redis_url) if redis_url else embedded_redis_url(data),
+        redis_embedded=not redis_url,
+        agents_file=_file(environ, "FLAKESTORM_AGENTS"),
+        hosts=_words(environ, "FLAKESTORM_HOSTS") or ["localhost", "127.0.0.1", "[::1]"],
+        origins=_words(environ, "FLAKESTORM_ORIGINS"),
+        https=_flag(environ, "FLAKESTORM_HTTPS"),
+        debug=_flag(environ, "FLAKESTORM_DEBUG"),
+        lease_seconds=_number(environ, "FLAKESTORM_LEASE_SECONDS", default=30, least=2),
+    )
+
+
+def redis_socket(data: Path) -> Path:
+    """Where the bundled Redis listens: beside the data, or in a short place if that is too long."""
+    path = data / "redis.sock"
+    if len(bytes(path)) <= SOCKET_PATH_LIMIT:
+        return path
+    import hashlib
+    import tempfile
+
+    name = hashlib.sha256(bytes(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"flakestorm-{os.getuid()}-{name}" / "redis.sock"
+
+
+def embedded_redis_url(data: Path) -> str:
+    return f"unix://{quote(str(redis_socket(data)))}"
+
+
+def _secret_key(environ: Mapping[str, str], data: Path) -> str:
+    key = environ.get("FLAKESTORM_SECRET_KEY", "")
+    file = data / "secret_key"
+    if not key and file.is_file():
+        key = file.read_text().strip()
+    if not key:
+        raise BadSetting(
+            "FLAKESTORM_SECRET_KEY",
+            f"is not set and {file} does not exist. `make run` makes one; elsewhere set the "
+            "variable to at least 32 random characters.",
+        )
+    if len(key) < 32:
+        raise BadSetting("FLAKESTORM_SECRET_KEY", f"has {len(key)} characters, needs at least 32.")
+    return key
+
+
+def _database(environ: Mapping[str, str], data: Path) -> dict[str, object]:
+    url = environ.get("DATABASE_URL") or f"sqlite:///{data / 'db.sqlite3'}"
+    try:
+        config: dict[str, object] = dict(dj_database_url.parse(url, conn_max_age=60))
+    except (dj_database_url.ParseError, dj_database_url.UnknownSchemeError, ValueError) as error:
+        raise BadSetting("DATABASE_URL", f"cannot be read ({error}).") from error
+    engine = str(config.get("ENGINE", ""))
+    if engine.endswith("sqlite3"):
+        # IMMEDIATE: a writer waits at BEGIN instead of failing in the middle with "locked".
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    elif engine.endswith("postgresql"):
+        config["CONN_HEALTH_CHECKS"] = True
+    else:
+        raise BadSetting(
+            "DATABASE_URL", "must be sqlite:///path or postgresql://user:password@host:port/name."
+        )
+    return config
+
+
+def _redis_url(url: str) -> str:
+    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+        raise BadSetting("REDIS_URL", "must start with redis://, rediss:// or unix://.")
+    return url
+
+
+def _file(environ: Mapping[str, str], name: str) -> Path | None:
+    if not environ.get(name):
+        return None
+    path = Path(environ[name]).expanduser().resolve()
+    if not path.is_file():
+        raise BadSetting(name, f"{path} is not a file.")
+    return path
+
+
+def _words(environ: Mapping[str, str], name: str) -> list[str]:
+    return [word.strip() for word in environ.get(name, "").split(",") if word.strip()]
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name, "").strip().lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"", "0", "false", "no", "off"}:
+        return False
+    raise BadSetting(name, f"is {value!r}, must be 1 or 0.")
+
+
+def _number(environ: Mapping[str, str], name: str, *, default: int, least: int) -> int:
+    value = environ.get(name, "")
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or int(value) < least:
+        raise BadSetting(name, f"is {value!r}, must be a whole number of at least {least}.")
+    return int(value)
