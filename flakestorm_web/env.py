@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A Unix socket's path must fit into sockaddr_un (108 bytes on Linux, 104 on macOS).
 SOCKET_PATH_LIMIT = 100
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class BadSetting(SystemExit):
@@ -36,6 +40,7 @@ class Env:
     https: bool
     debug: bool
     lease_seconds: int
+    log_level: str
 
     @property
     def is_sqlite(self) -> bool:
@@ -43,7 +48,7 @@ class Env:
 
 
 def read(environ: Mapping[str, str] = os.environ) -> Env:
-    data = Path(environ.get("FLAKESTORM_DATA") or ROOT / "var").expanduser().resolve()
+    data = data_folder(environ)
     redis_url = environ.get("REDIS_URL", "")
     return Env(
         data=data,
@@ -57,19 +62,25 @@ def read(environ: Mapping[str, str] = os.environ) -> Env:
         https=_flag(environ, "FLAKESTORM_HTTPS"),
         debug=_flag(environ, "FLAKESTORM_DEBUG"),
         lease_seconds=_number(environ, "FLAKESTORM_LEASE_SECONDS", default=30, least=2),
+        log_level=_choice(environ, "FLAKESTORM_LOG_LEVEL", LOG_LEVELS, default="INFO"),
     )
 
 
-def redis_socket(data: Path) -> Path:
-    """Where the bundled Redis listens: beside the data, or in a short place if that is too long."""
-    path = data / "redis.sock"
-    if len(bytes(path)) <= SOCKET_PATH_LIMIT:
-        return path
-    import hashlib
-    import tempfile
+def data_folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("FLAKESTORM_DATA") or ROOT / "var").expanduser().resolve()
 
+
+def redis_socket(data: Path) -> Path:
+    """Where the bundled Redis listens: beside the data, or in a plain place if that cannot be.
+
+    The Redis client reads its own address back in a list of words like `addr=…`, so that a path
+    with a space or an equals sign breaks it.
+    """
+    path = data / "redis.sock"
+    if len(bytes(path)) <= SOCKET_PATH_LIMIT and not re.search(r"[\s=]", str(path)):
+        return path
     name = hashlib.sha256(bytes(path)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"flakestorm-{os.getuid()}-{name}" / "redis.sock"
+    return Path(f"/tmp/flakestorm-{os.getuid()}-{name}/redis.sock")  # noqa: S108 - made private
 
 
 def embedded_redis_url(data: Path) -> str:
@@ -150,3 +161,12 @@ def _number(environ: Mapping[str, str], name: str, *, default: int, least: int) 
     if not value.isascii() or not value.isdigit() or int(value) < least:
         raise BadSetting(name, f"is {value!r}, must be a whole number of at least {least}.")
     return int(value)
+
+
+def _choice(
+    environ: Mapping[str, str], name: str, choices: tuple[str, ...], *, default: str
+) -> str:
+    value = environ.get(name, "").strip().upper() or default
+    if value not in choices:
+        raise BadSetting(name, f"is {value!r}, must be one of {', '.join(choices)}.")
+    return value

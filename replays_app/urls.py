@@ -1,3 +1,23 @@
-from django.urls import URLPattern
+from django.urls import include, path
 
-urlpatterns: list[URLPattern] = []
+from replays_app.views import home, incidents, runs, triage
+
+project = [
+    path("", home.project_home, name="project"),
+    path("incidents/", incidents.incident_list, name="incidents"),
+    path("incidents/<str:key>/", incidents.incident_page, name="incident"),
+    path("incidents/<str:key>/export.yaml", incidents.export_yaml, name="incident-export"),
+    path("incidents/<str:key>/replay/", triage.replay, name="incident-replay"),
+    path("incidents/<str:key>/state/", triage.set_state, name="incident-state"),
+    path("incidents/<str:key>/assign/", triage.assign, name="incident-assign"),
+    path("incidents/<str:key>/comment/", triage.comment, name="incident-comment"),
+    path("runs/<int:pk>/", runs.run_page, name="run"),
+    path("runs/<int:pk>/attempts/<int:number>.json", runs.evidence_json, name="evidence"),
+    path("runs/<int:pk>/stop/", runs.stop, name="run-stop"),
+    path("runs/<int:pk>/again/", runs.again, name="run-again"),
+]
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("p/<slug:slug>/", include(project)),
+]

@@ -1,11 +1,28 @@
 """The product's settings with the few values that a test run must supply itself."""
 
+import atexit
 import os
+import shutil
 import tempfile
+from pathlib import Path
+
+_data = Path(tempfile.mkdtemp(prefix="flakestorm-tests-"))
+atexit.register(shutil.rmtree, _data, ignore_errors=True)
 
 os.environ.setdefault("FLAKESTORM_SECRET_KEY", "tests-only-" + "0" * 40)
-os.environ.setdefault("FLAKESTORM_DATA", tempfile.mkdtemp(prefix="flakestorm-tests-"))
+os.environ.setdefault("FLAKESTORM_DATA", str(_data))
+os.environ.pop("FLAKESTORM_AGENTS", None)  # a test names its own file
 
-from flakestorm_web.settings import *  # noqa: F403
+from flakestorm_web.settings import *  # noqa: E402, F403
+from flakestorm_web.settings import DATABASES, ENV, STORAGES  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# No manifest: a test does not collect static files first.
+STORAGES |= {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+if ENV.is_sqlite:
+    # A file, as in real life: an in-memory database has other locks, and no second process sees it.
+    DATABASES["default"]["TEST"] = {"NAME": str(_data / "tests.sqlite3")}

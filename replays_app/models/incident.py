@@ -33,6 +33,11 @@ class Incident(models.Model):
     title = models.CharField(max_length=300)
     severity = models.CharField(max_length=10, choices=Severity.choices, default=Severity.MEDIUM)
     state = models.CharField(max_length=20, choices=State.choices, default=State.NEW)
+    # What fixed or regressed it; set by hand: what production ran then. Only a version that went to
+    # production later than this one may move the state on.
+    state_version = models.ForeignKey(
+        AgentVersion, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,

@@ -46,14 +46,22 @@ class Count(models.Model):
     rule = models.CharField(max_length=20, default="default")
 
     allotted = models.PositiveIntegerField(default=0)  # numbers handed out so far
+    scored = models.PositiveIntegerField(default=0)  # numbers that the score has gone past
     judged = models.PositiveIntegerField(default=0)  # passed + failed, scored in order
     failures = models.PositiveIntegerField(default=0)
     unjudged = models.PositiveIntegerField(default=0)  # diverged, errored, not judged
+    end = models.CharField(max_length=10, blank=True)  # engine.verdict.End: passing, failing, cap
+    # Judged after the end: shown, and without effect on the verdict.
+    later = models.PositiveIntegerField(default=0)
+    later_failures = models.PositiveIntegerField(default=0)
     score = models.FloatField(default=0.0)  # natural log
     verdict = models.CharField(max_length=30, blank=True)
-    decided_at = models.PositiveIntegerField(null=True, blank=True)  # `judged` at the verdict
-    # Reproduction: attempts of the tries that were fixed beforehand; see VERDICT in docs.
+    decided_at = models.PositiveIntegerField(null=True, blank=True)  # `judged` at the end
+    decided_number = models.PositiveIntegerField(null=True, blank=True)  # the attempt's, here
+    # Reproduction: tries of a number of attempts that was fixed beforehand. `reproductions` holds
+    # [failures of a target check, judged] of each, in order; the two after it are the best one's.
     tries = models.PositiveIntegerField(default=0)
+    reproductions = models.JSONField(default=list, blank=True)
     reproduced_failures = models.PositiveIntegerField(default=0)
     reproduced_of = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
@@ -113,7 +121,7 @@ class Run(models.Model):
     cancel_requested = models.BooleanField(default=False)
     token = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
-    claims = models.PositiveIntegerField(default=0)
+    claims = models.PositiveIntegerField(default=0)  # since an attempt was last saved
     count = models.ForeignKey(Count, models.PROTECT, null=True, blank=True, related_name="runs")
     # Attempt k of this run has number count_offset + k in the count.
     count_offset = models.PositiveIntegerField(null=True, blank=True)

@@ -14,9 +14,23 @@ class Problem:
     line: int | None = None  # from 1
     source: str = ""
 
+    def __post_init__(self) -> None:
+        """Names out of a file could hold a terminal's escapes, or what no terminal can encode."""
+        for name in ("message", "field", "source"):
+            object.__setattr__(self, name, _printable(getattr(self, name)))
+
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}" if self.line else self.source
         return ": ".join(part for part in (where, self.field, self.message) if part)
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 class FormatError(ValueError):

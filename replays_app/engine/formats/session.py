@@ -2,29 +2,111 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
+from yaml.constructor import SafeConstructor
 
+from replays_app.engine.formats.document import Document, Path
+from replays_app.engine.formats.errors import Problem
+from replays_app.engine.formats.validation import validate
 from replays_app.engine.values import Json
+
+SCHEMA = 1  # the newest `schema` that this version reads; absent = flakestorm 2.0
 
 
 class Strict(BaseModel):
     """Unknown keys are errors, values are not coerced, and nothing changes after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+T = TypeVar("T")
+# A list of a file, kept as a tuple. Only the list itself is converted; its items stay strict.
+Listed = Annotated[tuple[T, ...], Field(strict=False)]
+
+
+def _int_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _text_as_int(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and re.fullmatch(r"\s*\d{1,3}\s*", value) else value
+
+
+def _check_status(value: int | None) -> int | None:
+    if value is None or value == 0 or 100 <= value <= 599:
+        return value
+    raise ValueError(f"is {value}, must be 0 (the connection failed) or an HTTP status, 100 to 599")
+
+
+def check_time(text: str) -> str:
+    """ISO 8601, or what YAML takes for a timestamp; kept as it is written."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        if not SafeConstructor.timestamp_regexp.match(text):
+            raise ValueError(
+                f"is {text[:60]!r}, must be an ISO 8601 time such as 2026-02-15T10:00:00+01:00"
+            ) from None
+    return text
+
+
+def _check_context(turn: Json) -> Json:
+    if not isinstance(turn, str | dict):
+        raise ValueError("must be a message such as {role: user, content: …}, a mapping or text")
+    return turn
+
+
+def _check_message(message: dict[str, Json]) -> dict[str, Json]:
+    if not isinstance(message.get("role"), str) or "content" not in message:
+        raise ValueError("is no message; write {role: user, content: …}")
+    return message
+
+
+def _check_input(value: str | list[dict[str, Json]]) -> str | list[dict[str, Json]]:
+    if isinstance(value, list) and not value:
+        raise ValueError("is an empty list; write at least one message {role: user, content: …}")
+    return value
+
+
+def _check_schema(value: int | None) -> int | None:
+    if value is not None and not 1 <= value <= SCHEMA:
+        raise ValueError(f"is {value}, this version reads schema {SCHEMA}; upgrade to read newer")
+    return value
+
+
+Status = Annotated[int | None, BeforeValidator(_text_as_int), AfterValidator(_check_status)]
+Time = Annotated[str, AfterValidator(check_time)]
+Message = Annotated[dict[str, Json], AfterValidator(_check_message)]
+# Milliseconds. Written back without the ".0" that reading adds.
+Milliseconds = Annotated[
+    float, PlainSerializer(lambda ms: int(ms) if float(ms).is_integer() else ms)
+]
+Match = Literal["auto", "exact", "sequence"]
+OnMiss = Literal["repeat_fault", "fail", "last", "stub", "passthrough"]
 
 
 class ToolResponse(Strict):
     tool: str = Field(min_length=1)
     response: Json = None
-    status: int | None = None  # HTTP status; 0: the connection failed
-    latency_ms: float = Field(0, ge=0)
+    status: Status = None  # HTTP status; 0: the connection failed
+    latency_ms: Milliseconds = Field(0, ge=0)
     args: dict[str, Json] | None = None  # None: not recorded
     error: str | None = None  # text of the exception
     kind: Literal["tool", "retriever"] = "tool"
     headers: dict[str, str] = Field(default_factory=dict)
-    start_ms: float | None = None  # since the session began
+    start_ms: Milliseconds | None = None  # since the session began
     id: str | None = None
     parent: str | None = None
 
@@ -43,36 +125,82 @@ class ToolResponse(Strict):
 class ToolReplay(Strict):
     """What a session or an agent says of one tool's replay."""
 
-    on_miss: Literal["repeat_fault", "fail", "last", "stub", "passthrough"] | None = None
+    on_miss: OnMiss | None = None
     stub: Json = None
-    ignore_args: tuple[str, ...] = ()
+    ignore_args: Listed[str] = ()
+
+    @model_validator(mode="after")
+    def _stub_is_given(self) -> ToolReplay:
+        if self.on_miss == "stub" and "stub" not in self.model_fields_set:
+            raise ValueError("on_miss is stub, and there is no stub; write the answer under stub")
+        return self
 
 
 class Latency(Strict):
+    """`latency: real` is short for `latency: {mode: real}`."""
+
     mode: Literal["virtual", "scaled", "real"] = "virtual"
     factor: float = Field(1.0, ge=0)
-    cap_ms: float = Field(60_000, ge=0)
+    cap_ms: Milliseconds = Field(60_000, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mode_alone(cls, value: Any) -> Any:
+        return {"mode": value} if isinstance(value, str) else value
 
 
 class ReplaySettings(Strict):
     """`replay:` of a session; overrides the agent's."""
 
-    match: Literal["auto", "exact", "sequence"] | None = None
+    match: Match | None = None
     latency: Latency | None = None
     tools: dict[str, ToolReplay] = Field(default_factory=dict)
 
 
 class Session(Strict):
-    id: str = Field(min_length=1)
-    input: str | list[dict[str, Json]]
+    id: Annotated[str, BeforeValidator(_int_as_text)] = Field(min_length=1)
+    input: Annotated[str | list[Message], AfterValidator(_check_input)]
     contract: str = Field(min_length=1)
     name: str = ""
     source: str = "manual"
     expected_failure: str = ""
-    captured_at: str | None = None  # ISO 8601, kept with its time zone
-    context: tuple[Json, ...] = ()
-    tool_responses: tuple[ToolResponse, ...] = ()
+    captured_at: Time | None = None  # ISO 8601, kept with its time zone
+    context: Listed[Annotated[Json, AfterValidator(_check_context)]] = ()
+    tool_responses: Listed[ToolResponse] = ()
     recorded_output: str | None = None
     agent_version: str | None = None
-    schema_version: int | None = Field(None, alias="schema")
+    schema_version: Annotated[int | None, AfterValidator(_check_schema)] = Field(
+        None, alias="schema"
+    )
     replay: ReplaySettings = Field(default_factory=ReplaySettings)
+
+
+def read_session(
+    value: Json, document: Document, path: Path = (), *, lenient: list[Problem] | None = None
+) -> Session:
+    """A session that is written out in `value`, found at `path` of the document.
+
+    For uploads and the API: `file:` is refused here (session_file.py follows it for the operator
+    and the command line). Raises FormatError; `lenient` is told in validation.py.
+    """
+    if isinstance(value, dict) and "file" in value:
+        raise document.error(
+            (*path, "file"),
+            "names a file of this machine, which an upload or API call cannot; "
+            "write the session itself",
+        )
+    return validate(Session, value, document, path, lenient=lenient)
+
+
+def session_to_value(session: Session) -> dict[str, Json]:
+    """The session as a file holds it: only what was given, in the order of the documentation."""
+    value: dict[str, Json] = _lists(session.model_dump(by_alias=True, exclude_unset=True))
+    return value
+
+
+def _lists(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_lists(item) for item in value]
+    return value

@@ -1,0 +1,3 @@
+from replays_app.cli.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,165 @@
+"""The words of the command line. What a command does is imported when it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from replays_app.cli import VERSION
+
+CONFIG = "flakestorm.yaml"
+
+# What users of flakestorm type and this version does not have: the name, and what does instead.
+COMMANDS_NOT_YET = {
+    "init": "write flakestorm.yaml by hand; docs/formats.md begins with a small one",
+    "run": "mutations are not part of this version; to replay incidents: flakestorm replay run",
+    "ci": "for a gate in CI use the exit code of: flakestorm replay run --strict",
+    "replay export": "write the failed prompts as replay files; docs/formats.md has the fields",
+    "contract run": "to check a contract file: flakestorm contract validate",
+    "contract score": "to check a contract file: flakestorm contract validate",
+}
+OPTIONS_NOT_YET = {
+    "--from-langsmith": "write the trace as a replay file; docs/formats.md has the fields",
+    "--from-langsmith-project": "write the traces as replay files; docs/formats.md has the fields",
+    "--filter-status": "it belongs to the import from LangSmith",
+    "--run": "it belongs to the import from LangSmith; a replay file is run as it is",
+}
+
+
+def not_yet(name: str, instead: str) -> click.UsageError:
+    return click.UsageError(f"{name} is not available in this version: {instead}.")
+
+
+class Words(click.Group):
+    """A group that says of flakestorm's other commands that they are not here yet."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = " ".join([*ctx.command_path.split()[1:], args[0]])
+        if name in COMMANDS_NOT_YET:
+            raise not_yet(f"flakestorm {name}", COMMANDS_NOT_YET[name])
+        return super().resolve_command(ctx, args)
+
+
+def _options_not_yet(command: Any) -> Any:
+    def refuse(_: click.Context, option: click.Parameter, value: object) -> None:
+        if value:
+            raise not_yet(option.opts[0], OPTIONS_NOT_YET[option.opts[0]])
+
+    for name in OPTIONS_NOT_YET:
+        command = click.option(
+            name,
+            is_flag=name == "--run",
+            hidden=True,
+            is_eager=True,
+            expose_value=False,
+            callback=refuse,
+        )(command)
+    return command
+
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group(cls=Words, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="flakestorm", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Replay recorded incidents of an AI agent, and find out whether they are fixed."""
+
+
+@cli.group(cls=Words)
+def replay() -> None:
+    """Replay recorded sessions against an agent."""
+
+
+@replay.command("run")
+@click.argument("paths", metavar="[FILE_OR_DIR]...", nargs=-1, type=_PATH)
+@click.option(
+    "-c",
+    "--config",
+    type=_PATH,
+    default=CONFIG,
+    show_default=True,
+    help="Agent, contract and, when no path is given, the sessions.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="PATH",
+    help="Write a report: .html, .json or .xml (JUnit); a directory/ for all three.",
+)
+@click.option(
+    "--attempts",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="How often each session is replayed.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    help="Attempts in flight at once.  [default: what the agent's configuration says]",
+)
+@click.option("--agent-version", metavar="LABEL", help="What the agent under test is called.")
+@click.option(
+    "--live-tools", is_flag=True, help="Inject nothing: the agent reaches its real tools."
+)
+@click.option("--lenient", is_flag=True, help="Unknown fields are warnings instead of errors.")
+@click.option(
+    "--strict", is_flag=True, help="Exit with 3 when a verdict stays open (see docs/cli.md)."
+)
+@click.option("--save", is_flag=True, help="Save incidents and results in the dashboard.")
+@click.option(
+    "--project",
+    metavar="NAME",
+    default="default",
+    show_default=True,
+    help="With --save: the dashboard's project.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print only problems and the summary.")
+@click.option("--no-color", is_flag=True, help="No colour (NO_COLOR=1 does the same).")
+@_options_not_yet
+def replay_run(**options: Any) -> int:
+    """Replay session files, or the sessions that the configuration names.
+
+    The agent gets the recorded answers of its tools, and its own answer is checked against the
+    session's contract.
+
+    Exit codes: 0 all passed, 1 a check failed, 2 something could not be judged, 3 open under
+    --strict, 130 interrupted.
+    """
+    from replays_app.cli.replaying import Options, replay_sessions
+
+    return replay_sessions(Options(**options))
+
+
+@cli.group(cls=Words)
+def contract() -> None:
+    """Look at contracts."""
+
+
+@contract.command("validate")
+@click.argument("paths", metavar="[CONTRACT_FILE]...", nargs=-1, type=_PATH)
+@click.option(
+    "-c",
+    "--config",
+    type=_PATH,
+    default=None,
+    help=f"Whose contracts to look at.  [default: {CONFIG}, when no file is given]",
+)
+@click.option("--no-color", is_flag=True, help="No colour (NO_COLOR=1 does the same).")
+def contract_validate(paths: tuple[Path, ...], config: Path | None, no_color: bool) -> int:
+    """Read contracts and print their invariants, warnings and problems.
+
+    Exit codes: 0 all can be used, 2 one cannot.
+    """
+    from replays_app.cli.validating import validate
+
+    if config is None and not paths:
+        config = Path(CONFIG)
+    return validate(paths, config, no_color=no_color)

@@ -1,0 +1,164 @@
+"""The members of a pool: agents that can each take one attempt at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from replays_app.engine.agents.http import HttpClient
+from replays_app.engine.agents.process import AgentProcess
+from replays_app.engine.agents.reach import (
+    Injection,
+    fixed_token,
+    listen_address,
+    members_at_most,
+)
+from replays_app.engine.agents.starting import (
+    NotReady,
+    Started,
+    Surroundings,
+    start_agent,
+)
+from replays_app.engine.formats.agent import AgentConfig
+from replays_app.engine.gateway.server import CLEARED_ENV, Gateway, Listener
+from replays_app.engine.values import Failure
+
+
+@dataclass(slots=True)
+class Member:
+    agent: AgentConfig
+    listener: Listener | None = None
+    started: Started | None = None
+    used: bool = False  # an attempt has come to its end here
+    # The last attempt did not end: the agent may still be at it.
+    unfinished: bool = False
+
+    @property
+    def process(self) -> AgentProcess | None:
+        return self.started.process if self.started else None
+
+    @property
+    def is_usable(self) -> bool:
+        """A started agent that ended or is still busy is replaced; the others are all we have."""
+        return self.process is None or not (self.unfinished or self.process.is_over)
+
+
+class Pool:
+    """Members are started when they are needed, and replaced when they crash or hang.
+
+    `wanted`: how many attempts will be asked for; no more members than that are started.
+    """
+
+    def __init__(
+        self,
+        agent: AgentConfig,
+        *,
+        injection: Injection,
+        wanted: int,
+        gateway: Gateway | None,
+        http: HttpClient,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._agent = agent
+        self._injection = injection
+        self._gateway = gateway
+        self._http = http
+        self._environ = environ
+        self.limit = members_at_most(agent, injection=injection, wanted=wanted)
+        self._free = asyncio.Semaphore(self.limit)
+        self._idle: list[Member] = []
+        self._members: list[Member] = []
+        self._was_ready = False
+        self._never_ready: NotReady | None = None
+
+    @asynccontextmanager
+    async def member(self) -> AsyncIterator[Member]:
+        """A member for one attempt. Raises `NotReady`.
+
+        A start that failed before any member was ever ready is not tried again: the attempts that
+        follow hear of the same failure at once.
+        """
+        async with self._free:
+            if self._never_ready is not None:
+                raise NotReady(self._never_ready.failure, self._never_ready.log_tail)
+            member = await self._take()
+            ended = False
+            try:
+                yield member
+                ended = True
+            finally:
+                member.unfinished = member.unfinished or not ended
+                if member.is_usable:
+                    self._idle.append(member)
+                else:
+                    await self._retire(member)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(self._retire(member) for member in list(self._members)))
+
+    async def _take(self) -> Member:
+        while self._idle:
+            member = self._idle.pop()
+            if member.is_usable:
+                return member
+            await self._retire(member)
+        try:
+            return await self._new()
+        except NotReady as error:
+            if not self._was_ready:
+                self._never_ready = error
+            raise
+
+    async def _new(self) -> Member:
+        listener = await self._listen() if self._gateway is not None else None
+        started = None
+        try:
+            if self._agent.start:
+                started = await start_agent(self._agent, self._surroundings(listener), self._http)
+        finally:
+            if self._agent.start and started is None and listener is not None:
+                await listener.close()
+        member = Member(started.agent if started else self._agent, listener, started)
+        self._members.append(member)
+        self._was_ready = True
+        return member
+
+    async def _listen(self) -> Listener:
+        assert self._gateway is not None
+        host, port = listen_address(self._agent)
+        try:
+            return await self._gateway.listen(host, port, token=fixed_token(self._agent))
+        except OSError as error:
+            raise NotReady(
+                Failure(
+                    whose="ours",
+                    code="cannot_listen",
+                    message=f"the gateway cannot listen at {host}:{port}: {error.strerror}; stop "
+                    "the replay that uses it, or correct agent.gateway_listen",
+                )
+            ) from error
+
+    def _surroundings(self, listener: Listener | None) -> Surroundings:
+        if listener is None:
+            return Surroundings(inherited_from=self._environ)
+        gateway_env = {"FLAKESTORM_TOOL_URL": listener.tool_url}
+        cleared: frozenset[str] = frozenset()
+        if self._injection == "proxy":
+            gateway_env |= listener.proxy_env()
+            cleared = frozenset(CLEARED_ENV)
+        return Surroundings(
+            inherited_from=self._environ,
+            tool_url=listener.tool_url,
+            gateway_env=gateway_env,
+            cleared=cleared,
+        )
+
+    async def _retire(self, member: Member) -> None:
+        if member.started is not None:
+            await member.started.stop()
+        if member.listener is not None:
+            await member.listener.close()
+        if member in self._members:
+            self._members.remove(member)

@@ -1,0 +1,198 @@
+"""How an agent's tool calls are reached, and when they cannot be; pure.
+
+An agent through which recorded responses cannot be injected is refused before anything is sent:
+otherwise a replay would call real tools, and prove nothing.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+from replays_app.engine.formats.agent import AgentConfig
+from replays_app.engine.formats.session import Session
+
+Injection = Literal["proxy", "tool_url", "none", "live"]
+
+PROCESSES = 8  # started agents at once, unless agent.concurrency says otherwise
+REQUESTS = 50  # requests at once to a running agent without a gateway
+TOOL_URL = "{tool_url}"
+LOCAL_TOKEN = "local"  # noqa: S105 - the tool URL's token where only this machine can ask
+SHORTEST_TOKEN = 16  # characters, where other machines can ask
+PAST_THE_PROXY = ("NO_PROXY", "no_proxy")
+
+
+def injection_of(agent: AgentConfig, *, live_tools: bool) -> Injection:
+    """The door that the configuration names, or else the one that it can only mean."""
+    if live_tools:
+        return "live"
+    if agent.gateway in ("proxy", "tool_url"):
+        return agent.gateway
+    if agent.gateway is not None or not (agent.start or agent.gateway_listen):
+        return "none"
+    by_url = any(tool.match_url for tool in agent.tools.values())
+    by_base = _uses_tool_url(agent) or agent.gateway_listen is not None
+    return "tool_url" if by_base and not by_url else "proxy"
+
+
+def refusal(agent: AgentConfig, session: Session, *, live_tools: bool) -> str:
+    """Why this session cannot be put to this agent at all; empty: it can. Nothing is touched."""
+    return _unsupported(agent, live_tools) or _no_way_in(agent, session, live_tools)
+
+
+def wants_port(agent: AgentConfig) -> bool:
+    """Whether the agent is told its port, so that there can be several of it."""
+    return "{port}" in agent.endpoint
+
+
+def members_at_most(agent: AgentConfig, *, injection: Injection, wanted: int) -> int:
+    """How many attempts can run at once."""
+    if agent.start:
+        most = agent.concurrency or PROCESSES if wants_port(agent) else 1
+    elif injection in ("proxy", "tool_url"):
+        most = 1  # one fixed listener, and nothing tells two attempts' calls apart
+    else:
+        most = agent.concurrency or REQUESTS
+    return max(1, min(most, wanted))
+
+
+def listen_address(agent: AgentConfig) -> tuple[str, int]:
+    """Host and port of `gateway_listen`; a free port of the loopback interface without it."""
+    if agent.gateway_listen is None:
+        return "127.0.0.1", 0
+    host, _, port = agent.gateway_listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def fixed_token(agent: AgentConfig) -> str | None:
+    """The token in the tool URL of a running agent, which must know it beforehand.
+
+    Where only this machine can ask it is `local`, unless the agent has another. None: not fixed.
+    """
+    if agent.gateway_listen is None:
+        return None
+    if agent.gateway_token is None and _is_loopback(listen_address(agent)[0]):
+        return LOCAL_TOKEN
+    return agent.gateway_token
+
+
+def _unsupported(agent: AgentConfig, live_tools: bool) -> str:
+    if agent.type != "http":
+        return (
+            f"agent.type {agent.type} is not supported by this version; serve the agent over HTTP "
+            "(type: http), and let agent.start start it"
+        )
+    if agent.gateway in ("mcp", "llm", "hooks") and not live_tools:
+        return (
+            f"agent.gateway {agent.gateway} is not supported by this version; use proxy (tools "
+            "over HTTP) or tool_url (tools with a base URL)"
+        )
+    if not agent.endpoint:
+        return "agent.endpoint is missing; write the URL that takes the agent's requests"
+    if not _is_http(agent.endpoint):
+        return f"agent.endpoint {agent.endpoint} is no http or https address"
+    return ""
+
+
+def _is_http(endpoint: str) -> bool:
+    try:
+        url = urlsplit(endpoint.replace("{port}", "1"))
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def _no_way_in(agent: AgentConfig, session: Session, live_tools: bool) -> str:
+    if live_tools:
+        return _not_live(agent)
+    door = injection_of(agent, live_tools=False)
+    if door == "none":
+        return _no_door(agent, session)
+    if not (agent.start or agent.gateway_listen):
+        return (
+            f"the agent at {agent.endpoint} is already running, and nothing says where it finds "
+            f"the gateway ({door}); give agent.start, so that it is started for the replay, or "
+            "agent.gateway_listen (host:port), and point the agent there"
+        )
+    if door == "proxy" and (reason := _not_recognised(agent, session)):
+        return reason
+    return _guessable(agent, door)
+
+
+def _guessable(agent: AgentConfig, door: Injection) -> str:
+    """Where other machines can ask, the tool URL's token must not be one that they can guess."""
+    if agent.gateway_listen is None or _is_loopback(listen_address(agent)[0]):
+        return ""
+    if door == "proxy" and agent.gateway_token is None:
+        return ""
+    given = len(agent.gateway_token or "")
+    if given >= SHORTEST_TOKEN:
+        return ""
+    return (
+        f"agent.gateway_listen {agent.gateway_listen} can be reached from other machines, and "
+        f"agent.gateway_token has {given} characters; give one of {SHORTEST_TOKEN} or more, and "
+        "let the agent call http://<host>:<port>/t/<token>/<tool>"
+    )
+
+
+def _not_live(agent: AgentConfig) -> str:
+    if _uses_tool_url(agent):
+        return (
+            "agent.start or agent.env names {tool_url}, which a replay with live tools does not "
+            "have; give the agent its tools' real address there"
+        )
+    if agent.gateway_listen is not None:
+        return (
+            f"the agent is pointed at the gateway ({agent.gateway_listen}), which a replay with "
+            "live tools does not open; take agent.gateway_listen out, and give the agent its "
+            "tools' real addresses"
+        )
+    return ""
+
+
+def _no_door(agent: AgentConfig, session: Session) -> str:
+    count = len(session.tool_responses)
+    if not count:
+        return ""
+    what = f"{count} recorded tool {'response' if count == 1 else 'responses'} cannot be injected"
+    live = "or replay with live tools (--live-tools), which calls the real ones"
+    if agent.gateway == "none":
+        return f"{what}: agent.gateway is none; use proxy or tool_url, {live}"
+    return (
+        f"{what}: the agent at {agent.endpoint} is already running, outside the gateway; give "
+        "agent.start, so that it is started for the replay, or agent.gateway_listen (host:port), "
+        f"and point the agent there; {live}"
+    )
+
+
+def _not_recognised(agent: AgentConfig, session: Session) -> str:
+    for name in PAST_THE_PROXY:
+        if name in agent.env:
+            return (
+                f"agent.env sets {name}, which leads the agent's calls past the gateway; take it "
+                "out, and name what may stay live in agent.passthrough"
+            )
+    if _uses_tool_url(agent):
+        return ""
+    known = {name for name, tool in agent.tools.items() if tool.match_url}
+    unknown = sorted({record.tool for record in session.tool_responses} - known)
+    if not unknown:
+        return ""
+    return (
+        f"recorded responses of {', '.join(unknown)} cannot be injected: nothing says which "
+        f"requests are its calls; give agent.tools.{unknown[0]}.match_url, such as "
+        '"GET https://api.example.com/search*"'
+    )
+
+
+def _uses_tool_url(agent: AgentConfig) -> bool:
+    start = (agent.start,) if isinstance(agent.start, str) else agent.start or ()
+    return any(TOOL_URL in text for text in (*start, *agent.env.values()))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

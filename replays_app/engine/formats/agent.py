@@ -1,0 +1,271 @@
+"""How an agent is reached: the `agent:` block, its `${VAR}`s, and what must fit together in it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from replays_app.engine.formats.document import Document, Path
+from replays_app.engine.formats.errors import FormatError, Problem
+from replays_app.engine.formats.session import Latency, Listed, Match, OnMiss, Strict
+from replays_app.engine.formats.validation import validate
+from replays_app.engine.values import Json
+
+# Where `${VAR}` is expanded; everything else is taken as it is written.
+EXPANDED = (
+    *("endpoint", "reset_endpoint", "ready", "headers", "query_params", "env", "start"),
+    "gateway_token",
+)
+PORT = "{port}"
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}?")
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_PLACE = re.compile(r"\{(\w+)\}")
+_OUR_PLACES = frozenset({"prompt", "context", "messages"})
+_SIMPLE_PATH = re.compile(r"(\$\.?)?[\w-]+(\.[\w-]+|\[\d+\])*")
+
+_Complaint = tuple[Path, str]
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class ToolRule(Strict):
+    """How a tool is recognised when the agent calls it."""
+
+    # "[METHOD ]URL" with * and {name}; one text or a list
+    match_url: Annotated[Listed[str], BeforeValidator(_one_or_many)] = ()
+    function: str | None = None
+    ignore_args: Listed[str] = ()
+    on_error: str | None = None
+    on_miss: OnMiss | None = None
+
+
+class VersionFrom(Strict):
+    """Where the agent's answer says which version it is: one of the two."""
+
+    header: str | None = None
+    path: str | None = None  # JSONPath into the answer's body
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> VersionFrom:
+        if (self.header is None) == (self.path is None):
+            raise ValueError("needs one of header and path")
+        return self
+
+
+class AgentConfig(Strict):
+    """How the thing under test is reached. `${VAR}` is already expanded here."""
+
+    endpoint: str = ""
+    type: Literal["http", "python", "langchain"] = "http"
+    method: Literal["POST", "GET", "PUT", "PATCH", "DELETE"] = "POST"
+    request_template: str | None = None
+    response_path: str | None = None
+    query_params: dict[str, str] = Field(default_factory=dict)
+    parse_structured_input: bool = True
+    timeout: int = Field(30_000, ge=1000, le=300_000)  # ms
+    headers: dict[str, str] = Field(default_factory=dict)
+    reset_endpoint: str | None = None
+    reset_function: str | None = None
+    # Ours
+    version: str | None = None
+    version_from: VersionFrom | None = None
+    start: str | Listed[str] | None = None  # a text is split as a shell splits words; no shell runs
+    env: dict[str, str] = Field(default_factory=dict)
+    cwd: str | None = None  # absolute once read; with `start`, the file's directory unless given
+    python: str | None = None
+    ready: str | None = None  # URL polled; default: the endpoint's port accepts connections
+    ready_timeout: int = Field(30_000, ge=100, le=300_000)  # ms
+    gateway: Literal["proxy", "tool_url", "mcp", "llm", "hooks", "none"] | None = None
+    gateway_listen: str | None = None  # host:port, for an agent that is already running
+    gateway_token: str | None = None  # the tool URL's, where others can reach gateway_listen
+    tools: dict[str, ToolRule] = Field(default_factory=dict)
+    passthrough: Listed[str] = ()  # URL patterns that stay live
+    expect_blocked: Listed[str] = ()  # URL patterns (telemetry) whose blocking is no divergence
+    concurrency: int | None = Field(None, ge=1, le=1000)  # processes in the pool / requests at once
+    match: Match = "auto"
+    latency: Latency = Latency()
+
+
+def finish_agent(
+    value: dict[str, Json],
+    document: Document,
+    where: Callable[[Path], Path],
+    *,
+    environ: Mapping[str, str],
+    directory: pathlib.Path,
+    lenient: list[Problem] | None = None,
+) -> AgentConfig:
+    """The block `value` expanded, with absolute paths, and known to fit together.
+
+    `where` says at which path of the document a path of the block is written. Raises FormatError.
+    """
+    written = validate(AgentConfig, value, document, where(()), lenient=lenient)
+    unset: list[_Complaint] = []
+    expanded = {
+        key: _expand(item, environ, (key,), unset) if key in EXPANDED else item
+        for key, item in written.model_dump(exclude_unset=True).items()
+    }
+    if unset:
+        raise FormatError([document.problem(where(at), message) for at, message in unset])
+    if "cwd" in expanded or "start" in expanded:
+        expanded["cwd"] = str((directory / (expanded.get("cwd") or ".")).resolve())
+    agent = AgentConfig.model_validate(expanded)
+    complaints = [*_check_reach(agent, written), *_check_port(agent), *_check_request(agent)]
+    complaints += _check_patterns(agent)
+    if complaints:
+        raise FormatError([document.problem(where(at), message) for at, message in complaints])
+    return agent
+
+
+def _expand(
+    value: Any, environ: Mapping[str, str], path: Path, complaints: list[_Complaint]
+) -> Any:
+    if isinstance(value, dict):
+        return {k: _expand(v, environ, (*path, k), complaints) for k, v in value.items()}
+    if isinstance(value, tuple):
+        return [_expand(v, environ, (*path, i), complaints) for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def put(found: re.Match[str]) -> str:
+        name = found[1]
+        if not _NAME.fullmatch(name) or not found[0].endswith("}"):
+            complaints.append((path, f"{found[0]} is not understood, write ${{NAME}}"))
+        elif name not in environ:
+            message = f"the environment variable {name} is not set; export it before you start"
+            complaints.append((path, message))
+        return environ.get(name, "")
+
+    return _VARIABLE.sub(put, value)
+
+
+def _check_reach(agent: AgentConfig, written: AgentConfig) -> Iterator[_Complaint]:
+    if not agent.endpoint:
+        yield ("endpoint",), "is missing: the URL that takes the agent's requests"
+    elif agent.type == "http":
+        for name in ("endpoint", "reset_endpoint", "ready"):
+            url, shown = getattr(agent, name), getattr(written, name)
+            if url and not _is_http_url(url.replace(PORT, "1")):
+                yield (name,), f"is {shown!r}, must be a URL such as http://127.0.0.1:8080/invoke"
+    if agent.gateway_listen is not None:
+        if agent.start is not None:
+            message = "is for an agent that already runs, and start starts one; remove one of both"
+            yield ("gateway_listen",), message
+        if not _is_address(agent.gateway_listen):
+            shown = agent.gateway_listen
+            yield ("gateway_listen",), f"is {shown!r}, must be host:port such as 127.0.0.1:8899"
+    if agent.start is None and agent.type == "http":
+        for name in ("env", "cwd", "python", "ready"):
+            if getattr(agent, name):
+                yield (name,), "has no effect without start: nothing is started; add start"
+    elif isinstance(agent.start, str):
+        try:
+            words = shlex.split(agent.start)
+        except ValueError as error:
+            yield ("start",), f"cannot be split into words: {str(error).lower()}; check its quotes"
+        else:
+            if not words:
+                yield ("start",), "is empty; write the command that starts the agent"
+    if agent.cwd is not None and not pathlib.Path(agent.cwd).is_dir():
+        yield ("cwd",), f"is no directory: {agent.cwd}"
+
+
+def _check_port(agent: AgentConfig) -> Iterator[_Complaint]:
+    """With `{port}` every process of the pool has its own; half of a `{port}` reaches nobody."""
+    started_with = PORT in json.dumps([agent.start, agent.env])
+    in_endpoint = PORT in agent.endpoint
+    if agent.start is None:
+        for name in ("endpoint", "ready", "reset_endpoint"):
+            if PORT in (getattr(agent, name) or ""):
+                yield (name,), f"uses {PORT}, which only an agent that start starts is given"
+        return
+    if started_with and not in_endpoint:
+        yield ("endpoint",), f"has no {PORT}, but start or env has: write {PORT} here too"
+    if in_endpoint and not started_with:
+        yield ("start",), f"has no {PORT}, but endpoint has: pass {PORT} in start or env too"
+    for name in ("ready", "reset_endpoint"):
+        if not in_endpoint and PORT in (getattr(agent, name) or ""):
+            yield (name,), f"uses {PORT}, but endpoint does not: write {PORT} there too"
+    if (agent.concurrency or 1) > 1 and not in_endpoint:
+        message = f"is {agent.concurrency}, but without {PORT} in start and endpoint there is one"
+        yield ("concurrency",), f"{message} process; add {PORT}"
+
+
+def _check_request(agent: AgentConfig) -> Iterator[_Complaint]:
+    if agent.request_template is not None:
+        yield from _check_template(agent, agent.request_template)
+    if agent.response_path is not None and (wrong := _path_mistake(agent.response_path)):
+        yield ("response_path",), wrong
+    path = agent.version_from.path if agent.version_from else None
+    if path is not None and (wrong := _path_mistake(path)):
+        yield ("version_from", "path"), wrong
+
+
+def _check_template(agent: AgentConfig, template: str) -> Iterator[_Complaint]:
+    at = ("request_template",)
+    places = _PLACE.findall(template + "".join(agent.query_params.values()))
+    fields = [name for name in places if name not in _OUR_PLACES]
+    if fields and not agent.parse_structured_input:
+        known = "{prompt}, {context} and {messages}"
+        yield at, f"uses {{{fields[0]}}}; without parse_structured_input only {known} are known"
+    if not fields and not {"prompt", "messages"}.intersection(places):
+        yield at, "has no place for the input; write {prompt} or {messages}"
+    body = _PLACE.sub("null", template)
+    if body.lstrip()[:1] in ("{", "["):
+        try:
+            json.loads(body)
+        except json.JSONDecodeError as error:
+            yield at, f"starts like JSON and is none: {error.msg}, line {error.lineno} of it"
+
+
+def _path_mistake(path: str) -> str:
+    """Empty: a JSONPath, or dotted names."""
+    if _SIMPLE_PATH.fullmatch(path):
+        return ""
+    import jsonpath  # late: it takes longer to import than a run of short replays
+
+    try:
+        jsonpath.compile(path)
+    except jsonpath.JSONPathError as error:
+        return f"is {path!r}, which is no JSONPath: {error}; write it like $.choices[0].text"
+    return ""
+
+
+def _check_patterns(agent: AgentConfig) -> Iterator[_Complaint]:
+    from replays_app.engine.gateway.rules import UrlPattern  # late: rules imports this module
+
+    patterns: list[tuple[Path, str]] = [
+        (("tools", tool, "match_url", index), text)
+        for tool, rule in agent.tools.items()
+        for index, text in enumerate(rule.match_url)
+    ]
+    patterns += [(("passthrough", i), text) for i, text in enumerate(agent.passthrough)]
+    patterns += [(("expect_blocked", i), text) for i, text in enumerate(agent.expect_blocked)]
+    for at, text in patterns:
+        try:
+            UrlPattern.parse(text)
+        except ValueError as error:
+            yield at, str(error)
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_address(text: str) -> bool:
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})", text)
+    return found is not None and 1 <= int(found[2]) <= 65535

@@ -1,0 +1,251 @@
+"""What RQ runs. A job is a doorbell: it claims what is due, has the engine replay it, saves."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connections
+
+from replays_app.engine.agents.reach import refusal
+from replays_app.engine.formats.agent import AgentConfig
+from replays_app.engine.formats.contract import Contract
+from replays_app.engine.formats.errors import FormatError
+from replays_app.engine.formats.session import Session
+from replays_app.engine.replay import Job, Replayer, replay_all
+from replays_app.engine.values import Evidence, Judgement
+from replays_app.models import Run
+from replays_app.services import agents, claims, doorbell, results
+from replays_app.services.contracts import contract_of
+from replays_app.services.errors import LostClaim
+from replays_app.services.sessions import session_of
+
+CLAIM_FOR = 60.0  # seconds in which a job takes new claims; then the next doorbell's turn
+HAND_OVER_AFTER = 900.0  # seconds after which even a long claim goes back; RQ kills after 3,600
+PATIENCE = (0.1, 0.5, 2.0, 5.0, 10.0)  # seconds between tries while the database is away
+
+P = ParamSpec("P")
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def work(queue: str) -> None:
+    """Executes what is due in the queue, for about a minute. May be delivered twice or never."""
+    with ThreadPoolExecutor(1, thread_name_prefix="database") as thread:
+        try:
+            asyncio.run(Shift(queue, thread).work())
+        finally:
+            thread.submit(connections.close_all).result()
+    for name in doorbell.QUEUES:
+        if claims.due(name):
+            doorbell.ring(name)
+
+
+@dataclass(eq=False)
+class Plan:
+    """One claimed run on its way: the attempts that it still lacks, and when to stop."""
+
+    run: Run
+    session: Session
+    contract: Contract
+    missing: list[int]
+    in_flight: int = 0
+    stop: bool = False  # cancelled, or the verdict was reached
+    over: bool = False  # finished, or lost to another worker
+
+    @property
+    def is_done(self) -> bool:
+        return not self.in_flight and (self.stop or not self.missing)
+
+
+@dataclass(eq=False)
+class Shift:
+    """One job's work. The engine runs in this thread's event loop; the database has one thread,
+    and so one connection, of its own."""
+
+    queue: str
+    thread: ThreadPoolExecutor
+    began: float = field(default_factory=time.monotonic)
+    leaving: bool = False  # the worker was asked to stop
+
+    async def work(self) -> None:
+        current = asyncio.current_task()
+        assert current is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave, current)
+        try:
+            while self._age() < CLAIM_FOR and (runs := await self.db(claims.claim, self.queue)):
+                # Whoever is idle may come and help with the rest.
+                if await self.db(claims.due, self.queue):
+                    await self.db(doorbell.ring, self.queue)
+                await self._execute(runs)
+        except asyncio.CancelledError:
+            if not self.leaving:
+                raise
+
+    async def db(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A call of a service, in the database's thread. Services are transactions that may be
+        repeated, so that a database which is away or locked for a while costs only time."""
+        loop = asyncio.get_running_loop()
+        bound = functools.partial(call, *args, **kwargs)
+        for pause in PATIENCE:
+            try:
+                return await loop.run_in_executor(self.thread, bound)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("The database is away (%s); again in %s s.", error, pause)
+            await loop.run_in_executor(self.thread, connections.close_all)
+            await asyncio.sleep(pause)
+        return await loop.run_in_executor(self.thread, bound)
+
+    async def _execute(self, runs: list[Run]) -> None:
+        """One claim, to its end: every run is finished, released, or somebody else's."""
+        plans: list[Plan] = []
+        fault: Exception | None = None
+        try:
+            config, plans = await self.db(prepare, runs)
+            if config is not None and plans:
+                await self._replay(config, plans)
+        except Exception as error:
+            fault = error
+            raise
+        finally:
+            await self._settle(runs, plans, fault)
+
+    async def _replay(self, config: AgentConfig, plans: list[Plan]) -> None:
+        wanted = sum(len(plan.missing) for plan in plans)
+        live_tools, token = plans[0].run.live_tools, plans[0].run.token
+        assert token is not None
+        async with Replayer(config, live_tools=live_tools, wanted=max(1, wanted)) as replayer:
+            replaying = asyncio.create_task(
+                replay_all(
+                    self._attempts(plans),
+                    replayer=replayer,
+                    concurrency=replayer.at_once,
+                    on_result=self._save,
+                )
+            )
+            beating = asyncio.create_task(self._beat(token))
+            try:
+                await asyncio.wait({replaying, beating}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (replaying, beating):
+                    task.cancel()
+                ended = await asyncio.gather(replaying, beating, return_exceptions=True)
+        for result in ended:
+            if isinstance(result, Exception):
+                raise result
+
+    def _attempts(self, plans: list[Plan]) -> Iterator[Job]:
+        """The attempts to make, decided one by one as earlier ones end."""
+        for plan in plans:
+            while plan.missing and not plan.stop and not plan.over:
+                if self._age() > HAND_OVER_AFTER:
+                    return
+                plan.in_flight += 1
+                yield Job(
+                    session=plan.session,
+                    contract=plan.contract,
+                    number=plan.missing.pop(0),
+                    tag=plan,
+                )
+
+    async def _save(self, job: Job, evidence: Evidence, judgement: Judgement) -> None:
+        plan: Plan = job.tag
+        if not plan.over:
+            try:
+                stop = await self.db(
+                    results.save_attempt, plan.run, job.number, evidence, judgement
+                )
+                plan.stop = plan.stop or stop
+            except LostClaim:
+                _lose(plan)
+        plan.in_flight -= 1
+        await self._finish_if_done(plan)
+
+    async def _finish_if_done(self, plan: Plan) -> None:
+        if plan.is_done and not plan.over:
+            plan.over = True
+            try:
+                await self.db(results.finish, plan.run)
+            except LostClaim:
+                _lose(plan)
+
+    async def _beat(self, token: uuid.UUID) -> None:
+        """Keeps the leases; returns when none of the claim is left, which ends its attempts."""
+        while True:
+            await asyncio.sleep(settings.ENV.lease_seconds / 3)
+            if not await self.db(claims.heartbeat, token):
+                return
+
+    async def _settle(self, runs: list[Run], plans: list[Plan], fault: Exception | None) -> None:
+        """Finishes what is complete and gives the rest back. After a fault of ours a run is tried
+        again a few times, then it ends with the reason."""
+        if fault is None:
+            for plan in plans:
+                await self._finish_if_done(plan)
+        over = {plan.run.pk for plan in plans if plan.over}
+        for run in runs:
+            if run.pk in over:
+                continue
+            if fault is not None and run.claims >= claims.MOST_CLAIMS:
+                await self._give_up(run, fault)
+            else:
+                await self.db(claims.release, [run], blameless=fault is None)
+
+    async def _give_up(self, run: Run, fault: Exception) -> None:
+        problem = (
+            f"A fault of ours: {type(fault).__name__}: {fault}. Tried {run.claims} times. The "
+            "worker's log has the details; please report them."
+        )
+        try:
+            await self.db(results.finish, run, problem=problem)
+        except LostClaim:
+            log.warning("%s ended elsewhere.", run)
+
+    def _leave(self, current: asyncio.Task[None]) -> None:
+        self.leaving = True
+        current.cancel()
+
+    def _age(self) -> float:
+        return time.monotonic() - self.began
+
+
+def prepare(runs: list[Run]) -> tuple[AgentConfig | None, list[Plan]]:
+    """What the runs of one claim need. Those that cannot be done are finished with the reason."""
+    first = runs[0]
+    try:
+        config = agents.config_for(first.version)
+    except agents.Unusable as error:
+        for run in runs:
+            results.finish(run, problem=str(error))
+        return None, []
+    assert first.token is not None
+    claims.start(first.token, agents.shown_config(config))
+    plans = []
+    for run in runs:
+        try:
+            session = session_of(run.session_revision)
+            contract = contract_of(run.contract_revision)
+            problem = refusal(config, session, live_tools=run.live_tools)
+        except FormatError as error:
+            problem = f"The stored recording or contract cannot be read: {error}"
+        if problem:
+            results.finish(run, problem=problem)
+            continue
+        there = set(run.attempts.values_list("number", flat=True))
+        missing = [number for number in range(1, run.planned + 1) if number not in there]
+        plans.append(Plan(run, session, contract, missing, stop=run.cancel_requested))
+    return config, plans
+
+
+def _lose(plan: Plan) -> None:
+    log.warning("%s was claimed by another worker, or ended; nothing more is saved.", plan.run)
+    plan.over = True

@@ -1,0 +1,285 @@
+"""Every list and detail queryset of the pages. Lists load no payload: no body, no answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Case, Count, F, IntegerField, Prefetch, Q, QuerySet, Value, When
+from django.shortcuts import get_object_or_404
+
+from replays_app.models import (
+    Activity,
+    AgentVersion,
+    Attempt,
+    Deployment,
+    Incident,
+    Judgement,
+    Project,
+    Run,
+    SessionRevision,
+)
+from replays_app.models import Count as Counter
+
+PAGE = 50  # incidents on a page
+NO_VERDICT = "no verdict yet"
+RECENT = 20  # runs and activities on an incident's page
+
+
+# --- Incidents -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A stable order: `field` first, the incident's number decides between equals."""
+
+    label: str
+    field: str
+    descending: bool = True
+    read: Callable[[Any], Any] = int  # a cursor's JSON value, back to the field's type
+    nullable: bool = False
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+SORTS = {
+    "newest": Sort("Newest", "number"),
+    "oldest": Sort("Oldest", "number", descending=False),
+    "last-run": Sort("Last run", "last_run_at", read=_time, nullable=True),
+    "severity": Sort("Severity", "rank"),
+}
+
+DEFAULT_SORT = "newest"
+
+_RANK = Case(
+    *(When(severity=s, then=Value(4 - i)) for i, s in enumerate(Incident.Severity.values)),
+    default=Value(0),
+    output_field=IntegerField(),
+)
+
+
+class BadCursor(ValueError):
+    """A page link that this list did not write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    rows: list[Incident]
+    before: str | None  # cursor of the newer page
+    after: str | None  # cursor of the older page
+
+
+def incidents(project: Project, wanted: dict[str, Any], user: Any) -> QuerySet[Incident]:
+    """`wanted`: q, state, severity, owner, agent, verdict, last; empty ones ask for nothing."""
+    found = Incident.objects.filter(project=project)
+    exact = {"state": "state", "severity": "severity", "agent": "agent__name"}
+    for name, field in exact.items():
+        if wanted.get(name):
+            found = found.filter(**{field: wanted[name]})
+    verdict = wanted.get("verdict")
+    if verdict:
+        found = found.filter(verdict="" if verdict == NO_VERDICT else verdict)
+    if wanted.get("last"):
+        found = found.filter(strip__endswith=Run.LETTERS[wanted["last"]])
+    owner = wanted.get("owner")
+    if owner == "me":
+        found = found.filter(owner=user)
+    elif owner == "nobody":
+        found = found.filter(owner=None)
+    elif owner:
+        found = found.filter(owner__username=owner.removeprefix("@"))
+    if wanted.get("q"):
+        found = found.filter(_search(project, wanted["q"].strip()))
+    return found
+
+
+def _search(project: Project, text: str) -> Q:
+    said = Q(title__icontains=text)
+    key = re.fullmatch(rf"(?:{re.escape(project.prefix)}-)?(\d{{1,9}})", text, re.IGNORECASE)
+    return said | Q(number=int(key[1])) if key else said
+
+
+def state_counts(project: Project, wanted: dict[str, Any], user: Any) -> dict[str, int]:
+    """How many of the otherwise filtered incidents are in each state."""
+    found = incidents(project, {**wanted, "state": ""}, user)
+    return dict(found.order_by().values_list("state").annotate(Count("pk")))
+
+
+def page_of(found: QuerySet[Incident], sort: Sort, *, after: str = "", before: str = "") -> Page:
+    """One page by cursor; never OFFSET. Raises `BadCursor`."""
+    backwards = bool(before) and not after
+    cursor = after or before
+    if sort.field == "rank":
+        found = found.annotate(rank=_RANK)
+    if cursor:
+        found = found.filter(_beyond(sort, *_read(cursor, sort), backwards=backwards))
+    rows = list(
+        found.order_by(*_order(sort, backwards))
+        .select_related("owner", "agent", "verdict_version")
+        .defer("expected_failure", "target_checks", "tags")[: PAGE + 1]
+    )
+    more, rows = len(rows) > PAGE, rows[:PAGE]
+    if backwards:
+        rows.reverse()
+    has_newer, has_older = (more, True) if backwards else (bool(cursor), more)
+    return Page(
+        rows,
+        before=_write(rows[0], sort) if rows and has_newer else None,
+        after=_write(rows[-1], sort) if rows and has_older else None,
+    )
+
+
+def _order(sort: Sort, backwards: bool) -> Iterable[Any]:
+    down = sort.descending != backwards
+    main = F(sort.field)
+    # NULL counts as the smallest value in both directions, on every database.
+    yield main.desc(nulls_last=True) if down else main.asc(nulls_first=True)
+    if sort.field != "number":
+        yield "number" if backwards else "-number"
+
+
+def _beyond(sort: Sort, value: Any, number: int, *, backwards: bool) -> Q:
+    down = sort.descending != backwards
+    side = "lt" if down else "gt"
+    if sort.field == "number":
+        return Q(**{f"number__{side}": number})
+    same = Q(**{f"number__{'gt' if backwards else 'lt'}": number})
+    if value is None:
+        tied = Q(**{f"{sort.field}__isnull": True}) & same
+        return tied if down else tied | Q(**{f"{sort.field}__isnull": False})
+    further = Q(**{f"{sort.field}__{side}": value})
+    if sort.nullable and down:
+        further |= Q(**{f"{sort.field}__isnull": True})
+    return further | (Q(**{sort.field: value}) & same)
+
+
+def _write(incident: Incident, sort: Sort) -> str:
+    value = getattr(incident, sort.field)
+    plain = value.isoformat() if isinstance(value, datetime) else value
+    text = json.dumps([plain, incident.number], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read(cursor: str, sort: Sort) -> tuple[Any, int]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        value, number = json.loads(text)
+        if value is None and not sort.nullable:
+            raise BadCursor(cursor)
+        return (None if value is None else sort.read(value)), int(number)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise BadCursor(cursor) from error
+
+
+def incident_by_key(project: Project, key: str) -> Incident:
+    """`FIN-12` of this project; another project's prefix is as absent as an unknown number."""
+    prefix, _, number = key.rpartition("-")
+    wanted = int(number) if prefix == project.prefix and number.isdecimal() else 0
+    incident = get_object_or_404(
+        Incident.objects.select_related(
+            "owner", "agent", "session__current", "contract__current", "verdict_version"
+        ),
+        project=project,
+        number=wanted,
+    )
+    incident.project = project
+    return incident
+
+
+def recent_runs(incident: Incident) -> QuerySet[Run]:
+    return (
+        incident.runs.select_related("version", "requested_by", "contract_revision")
+        .defer("agent_config", "problem")
+        .order_by("-pk")[:RECENT]
+    )
+
+
+def counts(incident: Incident) -> QuerySet[Counter]:
+    """Counts of the current recording under the current contract."""
+    return Counter.objects.filter(
+        session_revision=incident.session.current_id,
+        contract_revision=incident.contract.current_id if incident.contract else None,
+    ).select_related("version")
+
+
+def activities(incident: Incident) -> QuerySet[Activity]:
+    return incident.activities.select_related("actor").order_by("-pk")[:RECENT]
+
+
+def versions(agent_id: int | None) -> list[AgentVersion]:
+    """Newest first by the recorded order of deployments; what was never deployed is newer still."""
+    rows = AgentVersion.objects.filter(agent=agent_id).select_related("agent")
+    deployed = Prefetch("deployments", Deployment.objects.order_by("-started_at"))
+
+    def order(version: AgentVersion) -> tuple[bool, float, int]:
+        known = list(version.deployments.all())
+        latest = known[0].started_at.timestamp() if known else 0.0
+        return (not known, latest, version.pk)
+
+    return sorted(rows.prefetch_related(deployed), key=order, reverse=True)
+
+
+# --- Runs ----------------------------------------------------------------------------------------
+
+
+def run_by_id(project: Project, pk: int) -> Run:
+    run = get_object_or_404(
+        Run.objects.select_related(
+            "incident",
+            "version__agent",
+            "contract_revision__contract",
+            "session_revision__session",
+            "count",
+            "requested_by",
+        ).defer("session_revision__body"),
+        project=project,
+        pk=pk,
+    )
+    run.project = project
+    if run.incident:
+        run.incident.project = project
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt that ended, as lists show it."""
+
+    number: int
+    outcome: str
+
+
+def ended_attempts(run: Run) -> list[Ended]:
+    rows = Judgement.objects.filter(
+        attempt__run=run, contract_revision=run.contract_revision_id
+    ).order_by("attempt__number")
+    return [Ended(*row) for row in rows.values_list("attempt__number", "outcome")]
+
+
+def attempts(run: Run, first: int, last: int) -> list[Attempt]:
+    """Attempts by number, each with `.judgement` (or None), without payload and checks."""
+    said = Judgement.objects.filter(contract_revision=run.contract_revision_id).defer("checks")
+    rows = run.attempts.filter(number__range=(first, last)).order_by("number")
+    found = list(rows.prefetch_related(Prefetch("judgements", said, to_attr="said")))
+    for attempt in found:
+        attempt.judgement = attempt.said[0] if attempt.said else None
+    return found
+
+
+def attempt_with_evidence(run: Run, number: int) -> tuple[Attempt, Judgement | None]:
+    attempt = get_object_or_404(run.attempts.select_related("payload"), number=number)
+    said = attempt.judgements.filter(contract_revision=run.contract_revision_id).first()
+    return attempt, said
+
+
+def recorded_calls(run: Run) -> list[dict[str, Any]]:
+    body = SessionRevision.objects.values_list("body", flat=True).get(pk=run.session_revision_id)
+    return body.get("tool_responses") or []

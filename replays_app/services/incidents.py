@@ -1,0 +1,200 @@
+"""Incidents: reported once, then triaged. Form, upload, API and CLI all come here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from replays_app.engine.values import Json
+from replays_app.models import Activity, Agent, Contract, Incident, Project, SessionRevision
+from replays_app.services import activity, contracts, sessions, states, storable
+from replays_app.services.errors import Refused
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+MAX_COMMENT = 20_000  # characters
+MAX_TITLE = 300  # characters; the column's width
+MAX_SOURCE = 50  # characters; the column's width
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a report: the incident, whether it was new, and what was lost or assumed."""
+
+    incident: Incident
+    status: sessions.Status
+    notes: tuple[str, ...] = ()
+
+
+def report_incident(
+    project: Project,
+    payload: Json,
+    *,
+    actor: User | None,
+    via: str,
+    agent: Agent | None = None,
+    contract: Contract | None = None,
+    title: str | None = None,
+    severity: str | None = None,
+    lenient: bool = False,
+) -> Receipt:
+    """Takes a replay-file value in. `contract` and `agent` overrule what the payload and the
+    project say. The same content again is "already here"; other content under a known id is a new
+    revision of that incident. Raises Refused.
+    """
+    _check_severity(severity)
+    _same_project(project, agent, "agent")
+    _same_project(project, contract, "contract")
+    with transaction.atomic():
+        # One report at a time in a project: numbers have no holes and no doubles.
+        project = Project.objects.select_for_update().get(pk=project.pk)
+        frozen = sessions.freeze(project, payload, actor=actor, source=via, lenient=lenient)
+        body, notes = frozen.revision.body, list(frozen.notes)
+        known = Incident.objects.filter(session=frozen.revision.session).first()
+        if known:
+            if frozen.status == "new revision":
+                _revised(known, frozen.revision, actor)
+            return Receipt(known, frozen.status, tuple(notes))
+        contract = contract or contracts.find(project, body["contract"])
+        if body["contract"] == contracts.DEFAULT:
+            notes.append(f"contract default: {contract.name}, the only one here.")
+        if agent is None:
+            agent = _only_agent(project)
+            if agent:
+                notes.append(f"agent: {agent.name}, the only one here.")
+        project.last_incident_number += 1
+        project.save(update_fields=["last_incident_number"])
+        incident = Incident.objects.create(
+            project=project,
+            number=project.last_incident_number,
+            title=_title(title, body),
+            severity=severity or Incident.Severity.MEDIUM,
+            expected_failure=body.get("expected_failure", ""),
+            source=storable.text(body.get("source", "manual"), MAX_SOURCE),
+            session=frozen.revision.session,
+            agent=agent,
+            contract=contract,
+        )
+        activity.record(project, "reported", actor=actor, incident=incident, via=via)
+    return Receipt(incident, "created", tuple(notes))
+
+
+def set_state(incident: Incident, state: str, actor: User | None) -> None:
+    """A person's word; any state may follow any. Raises Refused for a state that does not exist."""
+    if state not in Incident.State.values:
+        known = ", ".join(Incident.State.values)
+        raise Refused(f"{state!r} is no state.", field="state", remedy=f"One of: {known}.")
+    with transaction.atomic():
+        row = _locked(incident)
+        if row.state != state:
+            before, row.state = row.state, state
+            row.state_version = states.production_version(row)
+            row.save(update_fields=["state", "state_version", "updated_at"])
+            _record(row, "state changed", actor, before=before, after=state)
+    incident.state, incident.state_version = row.state, row.state_version
+
+
+def assign(incident: Incident, owner: User | None, actor: User | None) -> None:
+    """Gives the incident an owner from the project, or none. Raises Refused for a stranger."""
+    members = incident.project.memberships
+    if owner and not owner.is_superuser and not members.filter(user=owner).exists():
+        raise Refused(
+            f"{owner} is no member of {incident.project}.",
+            field="owner",
+            remedy="Choose a member, or let an admin add this person to the project.",
+        )
+    with transaction.atomic():
+        row = _locked(incident)
+        if row.owner != owner:
+            before, row.owner = row.owner, owner
+            row.save(update_fields=["owner", "updated_at"])
+            _record(
+                row,
+                "assigned",
+                actor,
+                before=before.get_username() if before else "",
+                after=owner.get_username() if owner else "",
+            )
+    incident.owner = owner
+
+
+def set_target_checks(incident: Incident, ids: Sequence[str], actor: User | None) -> None:
+    """The checks whose failure is this incident, for want of a recorded answer that shows them."""
+    if incident.contract is None:
+        raise Refused("This incident has no contract.", field="target_checks")
+    known = [i.id for i in contracts.contract_of(incident.contract.current).invariants]
+    unknown = [i for i in ids if i not in known]
+    if unknown:
+        raise Refused(
+            f"{', '.join(unknown)}: no check of {incident.contract}.",
+            field="target_checks",
+            remedy=f"Its checks: {', '.join(known)}.",
+        )
+    with transaction.atomic():
+        row = _locked(incident)
+        chosen = [i for i in known if i in ids]
+        if row.target_checks != chosen:
+            row.target_checks = chosen
+            row.save(update_fields=["target_checks", "updated_at"])
+            _record(row, "target checks chosen", actor, checks=chosen)
+    incident.target_checks = row.target_checks
+
+
+def comment(incident: Incident, text: str, actor: User | None) -> Activity:
+    """A remark in the incident's log. Raises Refused when it is blank or too long."""
+    text = storable.text(text).strip()
+    if not text:
+        raise Refused("The comment is empty.", field="text", remedy="Write something first.")
+    if len(text) > MAX_COMMENT:
+        raise Refused(
+            f"The comment has {len(text):,} characters, limit {MAX_COMMENT:,}.", field="text"
+        )
+    return _record(incident, "commented", actor, text=text)
+
+
+def _record(incident: Incident, verb: str, actor: User | None, **data: Json) -> Activity:
+    return activity.record(incident.project, verb, actor=actor, incident=incident, **data)
+
+
+def _locked(incident: Incident) -> Incident:
+    return (
+        Incident.objects.select_for_update(of=("self",))
+        .select_related("project", "owner", "agent")
+        .get(pk=incident.pk)
+    )
+
+
+def _revised(incident: Incident, revision: SessionRevision, actor: User | None) -> None:
+    row = _locked(incident)
+    _record(row, "recording revised", actor, revision=revision.number)
+    states.refresh(row)
+    incident.refresh_from_db()
+
+
+def _same_project(project: Project, row: Agent | Contract | None, field: str) -> None:
+    if row is not None and row.project_id != project.pk:
+        raise Refused(f"{row} belongs to another project.", field=field)
+
+
+def _check_severity(severity: str | None) -> None:
+    if severity is not None and severity not in Incident.Severity.values:
+        known = ", ".join(Incident.Severity.values)
+        raise Refused(f"{severity!r} is no severity.", field="severity", remedy=f"One of: {known}.")
+
+
+def _only_agent(project: Project) -> Agent | None:
+    agents = list(project.agents.filter(retired_at=None)[:2])
+    return agents[0] if len(agents) == 1 else None
+
+
+def _title(title: str | None, body: dict[str, Json]) -> str:
+    """The given title, else the recording's name, else what it says first."""
+    said = body["input"] if isinstance(body["input"], str) else body["input"][-1]["content"]
+    for text in (title, body.get("name"), body.get("expected_failure"), said):
+        if isinstance(text, str) and (first := text.strip().partition("\n")[0].strip()):
+            return storable.text(first, MAX_TITLE)
+    return storable.text(body["id"], MAX_TITLE)

@@ -1,0 +1,230 @@
+"""Runs as people ask for them: request, cancel, again; and replays that were made elsewhere."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, NoReturn
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from replays_app.engine.agents.reach import refusal
+from replays_app.engine.formats.errors import FormatError
+from replays_app.engine.values import Evidence, Judgement
+from replays_app.engine.verdict import PRESETS, REPRODUCTION_ATTEMPTS
+from replays_app.models import AgentVersion, Batch, Count, Incident, Run
+from replays_app.services import activity, agents, counts, doorbell, results, versions
+from replays_app.services.errors import Refused
+from replays_app.services.sessions import session_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+MOST_ATTEMPTS = 1000
+
+
+def request_replay(
+    incident: Incident,
+    version: AgentVersion,
+    *,
+    attempts: int,
+    purpose: str = Run.Purpose.CHECK,
+    actor: User | None,
+    via: str = "page",
+    queue: str = "interactive",
+    live_tools: bool = False,
+    rule: str = "default",
+    batch: Batch | None = None,
+) -> Run:
+    """Queues a run of the incident's current recording under its contract's current revision, and
+    rings a worker after the commit. A Redis that is down changes nothing: the sweep rings later.
+
+    Raises Refused with what is wrong and what would do, before anything is written.
+    """
+    _check_numbers(attempts, purpose, queue, rule)
+    _check_version(incident, version)
+    run = _draft(incident, version, live_tools=live_tools)
+    run.planned, run.purpose, run.rule, run.queue = attempts, purpose, rule, queue
+    run.requested_by, run.via, run.batch = actor, via, batch
+    if purpose == Run.Purpose.REPRODUCE:
+        _check_reproduction(run, incident)
+    _check_injection(run)
+    with transaction.atomic():
+        _save(run)
+        activity.record(
+            incident.project,
+            "replay requested",
+            actor=actor,
+            incident=incident,
+            run=run,
+            version=version.label,
+            attempts=attempts,
+            purpose=str(purpose),
+            via=via,
+        )
+        transaction.on_commit(lambda: doorbell.ring(queue))
+    return run
+
+
+def cancel(run: Run, actor: User | None) -> None:
+    """Stops a run: at once if it waits, else after the attempts in flight; these are kept."""
+    with transaction.atomic():
+        row = Run.objects.select_for_update(of=("self",)).select_related("version", "project")
+        row = row.get(pk=run.pk)
+        if row.status == Run.Status.QUEUED:
+            incident = None
+            if row.incident_id:
+                incident = Incident.objects.select_for_update().get(pk=row.incident_id)
+            row.status, row.cancel_requested = Run.Status.CANCELLED, True
+            row.save(update_fields=["cancel_requested"])
+            results.close(row, incident, actor=actor)
+        elif row.status == Run.Status.RUNNING and not row.cancel_requested:
+            row.cancel_requested = True
+            row.save(update_fields=["cancel_requested"])
+            activity.record(
+                row.project, "stop requested", actor=actor, incident=row.incident, run=row
+            )
+    run.refresh_from_db()
+
+
+def again(run: Run, actor: User | None) -> Run:
+    """The same request once more, of the recording and contract as they are now. Raises Refused."""
+    if run.incident is None:
+        _refuse("This run belongs to no incident.", "Start a new one from the recording.")
+    return request_replay(
+        run.incident,
+        run.version,
+        attempts=run.planned,
+        purpose=run.purpose,
+        actor=actor,
+        live_tools=run.live_tools,
+        rule=run.rule,
+    )
+
+
+def record_replay(
+    incident: Incident,
+    version: AgentVersion,
+    attempts: Iterable[tuple[Evidence, Judgement]],
+    *,
+    actor: User | None,
+    via: str = "cli",
+    live_tools: bool = False,
+) -> Run:
+    """Writes a replay that was made elsewhere, in the order of its attempts, as one ended run."""
+    made = list(attempts)
+    _check_numbers(len(made), Run.Purpose.CHECK, "interactive", "default")
+    _same_project(incident, version)
+    run = _draft(incident, version, live_tools=live_tools)
+    run.planned, run.requested_by, run.via = len(made), actor, via
+    run.status, run.token, run.started_at = Run.Status.RUNNING, uuid.uuid4(), timezone.now()
+    run.lease_until = timezone.now() + timedelta(seconds=settings.ENV.lease_seconds)
+    with transaction.atomic():
+        _save(run)
+        if run.count_id:
+            counts.allot(run, Count.objects.select_for_update().get(pk=run.count_id))
+            run.save(update_fields=["count_offset"])
+        for number, (evidence, judgement) in enumerate(made, start=1):
+            results.save_attempt(run, number, evidence, judgement)
+        return results.finish(run, actor=actor)
+
+
+def _draft(incident: Incident, version: AgentVersion, *, live_tools: bool) -> Run:
+    contract = incident.contract
+    if contract is None or contract.current is None:
+        _refuse("This incident has no contract.", "Choose one first.", "contract")
+    return Run(
+        project=incident.project,
+        incident=incident,
+        session_revision=incident.session.current,
+        contract_revision=contract.current,
+        version=version,
+        live_tools=live_tools,
+    )
+
+
+def _save(run: Run) -> None:
+    if not run.live_tools:
+        run.count, _ = Count.objects.get_or_create(
+            session_revision=run.session_revision,
+            contract_revision=run.contract_revision,
+            scenario=run.scenario,
+            version=run.version,
+            rule=run.rule,
+        )
+    if run.incident and run.incident.agent_id is None:
+        run.incident.agent = run.version.agent
+        run.incident.save(update_fields=["agent"])
+    run.save()
+
+
+def _check_numbers(attempts: int, purpose: str, queue: str, rule: str) -> None:
+    if not 1 <= attempts <= MOST_ATTEMPTS:
+        _refuse(f"attempts is {attempts}.", f"Ask for 1 to {MOST_ATTEMPTS}.", "attempts")
+    for value, known, field in (
+        (purpose, Run.Purpose.values, "purpose"),
+        (queue, doorbell.QUEUES, "queue"),
+        (rule, tuple(PRESETS), "rule"),
+    ):
+        if value not in known:
+            _refuse(f"{field} is {value!r}.", f"One of: {', '.join(known)}.", field)
+    if purpose == Run.Purpose.REPRODUCE and attempts != REPRODUCTION_ATTEMPTS:
+        _refuse(
+            f"attempts is {attempts}.",
+            f"A reproduction is {REPRODUCTION_ATTEMPTS} attempts, fixed beforehand.",
+            "attempts",
+        )
+
+
+def _same_project(incident: Incident, version: AgentVersion) -> None:
+    if version.agent.project_id != incident.project_id:
+        _refuse("This version belongs to another project.", "Choose one of this.", "version")
+
+
+def _check_version(incident: Incident, version: AgentVersion) -> None:
+    _same_project(incident, version)
+    if incident.agent_id and incident.agent_id != version.agent_id:
+        _refuse(
+            f"{version} is a version of {version.agent}, the incident is of {incident.agent}.",
+            "Choose a version of that agent.",
+            "version",
+        )
+    if reason := versions.why_not_replayable(version):
+        _refuse(reason, "", "version")
+
+
+def _check_reproduction(run: Run, incident: Incident) -> None:
+    if run.live_tools:
+        _refuse(
+            "A reproduction with live tools says nothing.", "Replay the recording.", "live_tools"
+        )
+    if not results.targets(run, incident):
+        _refuse(
+            "Nothing says which failing check is the incident: its answer was not recorded, or the "
+            "contract does not fail on it.",
+            "Choose the target checks of the incident first.",
+            "purpose",
+        )
+
+
+def _check_injection(run: Run) -> None:
+    """Refuses what the worker would refuse, as far as this process can read the agent's config."""
+    try:
+        config = agents.config_for(run.version)
+    except agents.NotHere:
+        return  # Only the workers have the operator's file, or its secrets.
+    except agents.Unusable as error:
+        _refuse(str(error), "", "version")
+    try:
+        session = session_of(run.session_revision)
+    except FormatError as error:
+        raise Refused.from_format(error) from error
+    if reason := refusal(config, session, live_tools=run.live_tools):
+        _refuse(reason, "", "version")
+
+
+def _refuse(message: str, remedy: str, field: str = "") -> NoReturn:
+    raise Refused(message, remedy=remedy, field=field)

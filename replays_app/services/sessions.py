@@ -1,0 +1,98 @@
+"""Freezing recordings: validated, redacted, hashed, and never changed again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from django.db import transaction
+
+from replays_app.engine.formats.canonical import sha256_of
+from replays_app.engine.formats.document import Document
+from replays_app.engine.formats.errors import FormatError, Problem
+from replays_app.engine.formats.session import Session, read_session, session_to_value
+from replays_app.engine.values import Json
+from replays_app.models import Project, ReplaySession, SessionRevision
+from replays_app.services import storable
+from replays_app.services.errors import Refused
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+Status = Literal["created", "already here", "new revision"]
+MAX_ID = 200  # characters; the column's width
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    revision: SessionRevision
+    status: Status
+    notes: tuple[str, ...] = ()
+
+
+def freeze(
+    project: Project,
+    value: Json,
+    *,
+    actor: User | None,
+    source: str = "payload",
+    lenient: bool = False,
+) -> Frozen:
+    """A replay-file value as an immutable revision. Content that some revision of the session holds
+    already is "already here"; other content under the same id is a new revision.
+
+    `source` names the value in messages (a file name, "upload"). Raises Refused.
+    """
+    session, notes = _read(value, source, lenient=lenient)
+    exact = redact(session_to_value(session), project)
+    body = storable.json(exact)
+    if body != exact:
+        notes.append("Characters that no database can store were replaced by U+FFFD.")
+    sha = sha256_of(body)
+    with transaction.atomic():
+        row, _ = ReplaySession.objects.select_for_update().get_or_create(
+            project=project, session_id=body["id"]
+        )
+        known = row.revisions.filter(sha256=sha).first()
+        if known:
+            return Frozen(known, "already here", tuple(notes))
+        last = row.revisions.order_by("-number").first()
+        row.current = SessionRevision.objects.create(
+            session=row,
+            number=last.number + 1 if last else 1,
+            body=body,
+            sha256=sha,
+            created_by=actor,
+        )
+        row.save(update_fields=["current"])
+    return Frozen(row.current, "new revision" if last else "created", tuple(notes))
+
+
+def redact(value: dict[str, Json], project: Project) -> dict[str, Json]:
+    """The one place where a recording loses what must not be kept, before it is hashed and stored.
+
+    No rules exist yet, so it gives the value back as it is.
+    """
+    return value
+
+
+def session_of(revision: SessionRevision) -> Session:
+    """What the engine replays. Raises FormatError if the stored body is no session any more."""
+    return read_session(revision.body, Document(revision.body, str(revision)))
+
+
+def _read(value: Json, source: str, *, lenient: bool) -> tuple[Session, list[str]]:
+    warnings: list[Problem] = []
+    try:
+        session = read_session(
+            value, Document(value, source), lenient=warnings if lenient else None
+        )
+    except FormatError as error:
+        raise Refused.from_format(error) from error
+    if len(session.id) > MAX_ID:
+        raise Refused(
+            f"id has {len(session.id)} characters, limit {MAX_ID}.",
+            field="id",
+            remedy="Give the session a shorter id.",
+        )
+    return session, [f"Left out: {warning}" for warning in warnings]

@@ -1,0 +1,25 @@
+"""The sweep: rings for what is queued or abandoned, whatever happened to its doorbell."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import InterfaceError, OperationalError, connection
+
+from replays_app.services import claims, doorbell
+
+log = logging.getLogger(__name__)
+
+
+def sweep() -> list[str]:
+    """Rings every queue that has something due and no doorbell waiting; the queues rung.
+
+    A database or a Redis that is away is a line in the log: the next sweep tries again.
+    """
+    try:
+        due = [queue for queue in doorbell.QUEUES if claims.due(queue)]
+    except (OperationalError, InterfaceError) as error:
+        log.warning("The database cannot be reached (%s); the next sweep tries again.", error)
+        connection.close()
+        return []
+    return [queue for queue in due if doorbell.ring(queue, enough=1)]

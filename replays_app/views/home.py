@@ -1,0 +1,40 @@
+"""The doors: logging in, and the way to one's own project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_safe
+
+from replays_app.access import member
+from replays_app.models import Membership
+
+
+@method_decorator(login_not_required, name="dispatch")
+class Login(LoginView):
+    """A login that ran out while a page was open: htmx follows the redirect and would put this
+    form into the page's middle. It is told to reload instead, which comes here with `next`."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.htmx:
+            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+        return super().dispatch(request, *args, **kwargs)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    mine = request.user.memberships.select_related("project").order_by("project__name").first()
+    if mine is None:
+        return render(request, "replays/no_project.html", status=403)
+    return redirect("project", mine.project.slug)
+
+
+@require_safe
+@member()
+def project_home(request: HttpRequest, membership: Membership) -> HttpResponse:
+    return redirect("incidents", membership.project.slug)

@@ -1,0 +1,47 @@
+"""Fills and works the database of the server that the browser opens, in processes of their own:
+`python -m tests.browser.driver build` prints what there is, `work` ends the queued run."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import django
+
+django.setup()
+
+from tests.browser import world  # noqa: E402
+
+
+def build() -> None:
+    made = world.build()
+    print(
+        json.dumps(
+            {
+                "base": f"/p/{made.project.slug}",
+                "main": made.main.key,
+                "hostile": made.hostile.key,
+                "runs": {name: run.pk for name, run in made.runs.items()},
+            }
+        )
+    )
+
+
+def work() -> None:
+    """What a worker does to the queued runs, without an agent: three attempts, one fails."""
+    from replays_app.engine.contracts.judge import judge
+    from replays_app.services import claims, results
+    from replays_app.services.contracts import contract_of
+    from replays_app.services.sessions import session_of
+
+    for run in claims.claim("interactive"):
+        contract = contract_of(run.contract_revision)
+        session = session_of(run.session_revision)
+        for number, attempt in enumerate((world.PASSES, world.FAILS, world.PASSES), 1):
+            evidence = world.play(run, **attempt)
+            results.save_attempt(run, number, evidence, judge(contract, session, evidence))
+        results.finish(run)
+
+
+if __name__ == "__main__":
+    {"build": build, "work": work}[sys.argv[1]]()

@@ -1,0 +1,129 @@
+"""--save, against the dashboard's models and services."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from replays_app.cli.main import run
+from replays_app.models import Agent, AgentVersion, Contract, Incident, Project, Run
+from replays_app.services.setup import set_up
+from tests.cli.support import COMMAND, INCIDENT, config, environment
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
+
+
+@pytest.fixture
+def project() -> Project:
+    project = set_up().project
+    agent = Agent.objects.create(project=project, name="finance", origin=Agent.Origin.OPERATOR)
+    for label in ("v1", "v2"):
+        AgentVersion.objects.create(agent=agent, label=label, has_own_start=True)
+    return project
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flakestorm.yaml").write_text(config("buggy"))
+    (tmp_path / "incident.yaml").write_text(INCIDENT)
+    return tmp_path
+
+
+def save(*words: str) -> int:
+    return run(["replay", "run", "incident.yaml", "--save", *words])
+
+
+def test_incident_contract_run_and_attempts_are_saved(
+    project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert save("--agent-version", "v1", "--attempts", "2") == 1
+    assert "saved in project default: INC-1 (run " in capsys.readouterr().err
+    incident = Incident.objects.get(project=project)
+    assert (incident.key, incident.title) == ("INC-1", "Prod incident: fabricated revenue figure")
+    saved = Run.objects.get(incident=incident)
+    assert (saved.via, saved.status, saved.outcome) == ("cli", "finished", "failed")
+    assert (saved.version.label, saved.failed, saved.attempts.count()) == ("v1", 2, 2)
+    assert saved.contract_revision.contract.name == "Finance Agent Contract"
+
+
+def test_the_same_recording_again_is_another_run_of_the_same_incident(
+    project: Project, folder: Path
+) -> None:
+    save("--agent-version", "v1")
+    (folder / "flakestorm.yaml").write_text(config("fixed"))
+    assert save("--agent-version", "v2") == 0
+    assert (Incident.objects.count(), Contract.objects.count()) == (1, 1)
+    assert list(Run.objects.order_by("pk").values_list("version__label", "outcome")) == [
+        ("v1", "failed"),
+        ("v2", "passed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "--save needs the version under test: give --agent-version"),
+        (["--agent-version", "v3"], "knows no version v3; add it to the operator's agents.yaml"),
+        (["--agent-version", "v1", "--project", "other"], "no such project; known: default"),
+    ],
+)
+def test_what_cannot_be_saved_is_refused_before_the_replay(
+    words: list[str],
+    said: str,
+    project: Project,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert save(*words) == 2
+    assert said in capsys.readouterr().err
+    assert not (folder / "seen").exists()
+    assert not Incident.objects.exists()
+
+
+def test_a_label_of_two_agents_names_both(
+    project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Agent.objects.create(project=project, name="support", origin=Agent.Origin.OPERATOR)
+    AgentVersion.objects.create(agent=other, label="v1")
+    assert save("--agent-version", "v1") == 2
+    assert "v1 is a version of finance and support" in capsys.readouterr().err
+
+
+def test_a_result_judged_by_another_contract_is_not_counted_for_the_incident(
+    project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save("--agent-version", "v1")
+    for name in ("flakestorm.yaml", "incident.yaml"):
+        text = (folder / name).read_text().replace("Finance Agent Contract", "Another")
+        (folder / name).write_text(text)
+    assert save("--agent-version", "v1") == 1
+    assert "INC-1 is held to the contract Finance Agent Contract" in capsys.readouterr().err
+    assert Run.objects.count() == 1
+
+
+def test_a_database_that_was_never_set_up_is_one_line_and_2(folder: Path, tmp_path: Path) -> None:
+    line = [*COMMAND, "replay", "run", "incident.yaml", "--save", "--agent-version", "v1"]
+    given = {"FLAKESTORM_DATA": str(tmp_path), "DJANGO_SETTINGS_MODULE": "flakestorm_web.settings"}
+    for key, said in (("", "FLAKESTORM_SECRET_KEY"), ("x" * 40, "no such table")):
+        done = subprocess.run(
+            line,
+            cwd=folder,
+            env=environment(**given, FLAKESTORM_SECRET_KEY=key, DATABASE_URL=""),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_recording_that_the_dashboard_has_moved_on_from_is_not_counted(
+    project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for content in (INCIDENT, INCIDENT + 'recorded_output: "$4"\n', INCIDENT):
+        (folder / "incident.yaml").write_text(content)
+        assert save("--agent-version", "v1") == 1
+    assert "INC-1 has a newer recording in the dashboard" in capsys.readouterr().err
+    assert Run.objects.count() == 2
