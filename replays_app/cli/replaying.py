@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 UNDECIDED = 3
 NOBODY_READS = 141  # as a shell reports a program that SIGPIPE ended
 _TICK_S = 0.2
-# Attempts that began together would ask the agent in waves and wait together in between; set apart
-# once, they stay apart. With 50 at once and an agent of 100 ms it saves an eighth of the time.
-_APART_S = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +171,6 @@ class Replay:
         self._ended: dict[int, str] = {}  # blocks that wait for an earlier session
         self._next = 0
         self._undecided = False
-        self._to_set_apart = 0  # attempts of the first wave whose successors still wait a little
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._clock = time.monotonic()
         self._seconds = 0.0
@@ -209,7 +205,6 @@ class Replay:
             async with Replayer(
                 self._agent, live_tools=self.options.live_tools, wanted=wanted
             ) as replayer:
-                self._to_set_apart = replayer.at_once if replayer.at_once < wanted else 0
                 await replay_all(
                     jobs, replayer=replayer, concurrency=replayer.at_once, on_result=self._add
                 )
@@ -234,9 +229,6 @@ class Replay:
         self.totals.attempts[judgement.outcome] += 1
         if result.done:
             self._close([job.tag])
-        if self._to_set_apart:
-            self._to_set_apart -= 1
-            await asyncio.sleep(self._to_set_apart * _APART_S)
 
     def _close(self, indexes: Iterable[int]) -> None:
         """Prints what is next in the order of the files, and lets go of what nothing needs."""

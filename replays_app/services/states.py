@@ -53,8 +53,8 @@ def refresh(incident: Incident, *, deployed: Collection[int] = ()) -> None:
 
 
 def note_run(incident: Incident, run: Run) -> None:
-    """An ended run's mark on its incident: strip, counter, and the first failure's confirmation.
-    Not saved here: `refresh` and the caller's save follow."""
+    """An ended run's mark on its incident: strip, counter, and whether it confirms a new one (a
+    state that `refresh`, which follows, saves). The caller holds the row's lock."""
     incident.runs_count += 1
     incident.last_run_at = run.finished_at
     if run.outcome:

@@ -68,6 +68,13 @@ def cut(value: str | None, limit: int = TEXT_LIMIT) -> str:
 
 
 @register.filter
+def scrolls(value: str) -> SafeString:
+    """Attributes of a box whose text is long: it scrolls, so that it has to take the focus."""
+    is_long = len(value) > 1_500 or value.count("\n") > 12
+    return SafeString(' tabindex="0"' if is_long else "")
+
+
+@register.filter
 def is_longer_than(value: str | None, limit: int) -> bool:
     return len(value or "") > limit
 
@@ -169,6 +176,11 @@ def ago(when: datetime | None, suffix: str = " ago") -> SafeString | str:
         local.strftime("%Y-%m-%d %H:%M:%S %Z"),
         words,
     )
+
+
+@register.filter
+def signed(value: int) -> str:
+    return f"{value:+,d}".replace("-", "−")
 
 
 @register.filter

@@ -31,39 +31,42 @@ def run_page(request: HttpRequest, membership: Membership, pk: int) -> HttpRespo
     """`?attempt=` chooses the attempt that is shown and `?call=` the part of a long list of calls;
     htmx also says which attempt the page `shown`s already, and is spared it."""
     run = queries.run_by_id(membership.project, pk)
-    ended = queries.ended_attempts(run)
     chosen = _number(request, "attempt")
-    number = chosen or _most_telling(ended)
-    window = Window.at(number or 1, run.planned, ATTEMPTS)
-    fragment = request.htmx and not request.htmx.history_restore_request
-    is_there = number in {e.number for e in ended}
-    if chosen and chosen > run.planned:
+    if chosen > run.planned:
         raise Http404(f"Run {run.pk} has {run.planned} attempts.")
-    rows = queries.attempts(run, window.first, window.last)
+    ended = queries.ended_attempts(run)
+    number = chosen or _most_telling(ended)
+    fragment = bool(request.htmx) and not request.htmx.history_restore_request
+    is_there = number in {e.number for e in ended}
     context: dict[str, Any] = {
         "run": run,
         "project": membership.project,
         "may_respond": membership.at_least(RESPONDER),
-        "letters": progress.letters(run, ended),
         "ended": ended,
-        "window": window,
-        "attempts": rows,
-        "reason": _reason(run, rows, number),
-        "standing": progress.standing(run, ended),
         "number": number,
         "chosen": chosen,
         "is_there": is_there,
-        "is_new": not (fragment and number == _number(request, "shown")),
+        "standing": progress.standing(run, ended),
+        "letters": progress.letters(run, ended),
         "poll_ms": progress.poll_ms(run, timezone.now()),
         "stamp": f"{timezone.now():%H%M%S%f}",
+        **_rows(run, number),
     }
-    if is_there and context["is_new"]:
-        attempt, judgement = queries.attempt_with_evidence(run, number)
-        step = _number(request, "call")
+    if is_there and not (fragment and number == _number(request, "shown")):
         context["shown"] = evidence.show(
-            run, attempt, judgement, queries.recorded_calls(run), step=step
+            run,
+            *queries.attempt_with_evidence(run, number),
+            queries.recorded_calls(run),
+            step=_number(request, "call"),
         )
     return render(request, "replays/_run.html" if fragment else "replays/run.html", context)
+
+
+def _rows(run: Run, number: int) -> dict[str, Any]:
+    """The part of the attempts that holds `number`."""
+    window = Window.at(number or 1, run.planned, ATTEMPTS)
+    rows = queries.attempts(run, window.first, window.last)
+    return {"window": window, "attempts": rows, "reason": _reason(run, rows, number)}
 
 
 def _number(request: HttpRequest, name: str) -> int:

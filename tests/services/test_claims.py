@@ -169,7 +169,7 @@ def test_workers_at_the_same_time_never_claim_the_same_run(exclusive):
         case.agent.save()
     versions = [factories.version(case.agent) for _ in range(12)]
     runs = [case.run(version) for version in versions]
-    barrier, taken = threading.Barrier(4), []
+    barrier, taken = threading.Barrier(4, timeout=20), []
 
     def worker():
         barrier.wait()

@@ -143,7 +143,7 @@ def test_doing_nothing_new_logs_nothing(project):
 def test_reports_at_the_same_time_get_different_numbers(transactional_db):
     project = factories.project()
     factories.contract(project)
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=20)
 
     def some():
         barrier.wait()

@@ -62,7 +62,7 @@ def test_redis_listens_only_on_its_private_socket(tmp_path, name):
     try:
         eventually(lambda: redis_server.answers(path), what="an answer of Redis")
         address = redis.Redis(unix_socket_path=str(path)).client_info()["addr"]
-        assert address == f"{path}:0"
+        assert f"{path}:0".startswith(address)  # Redis cuts a long one off
         assert path.stat().st_mode & 0o077 == 0
         assert path.parent.stat().st_mode & 0o777 == 0o700 or path.parent == data
     finally:

@@ -117,11 +117,17 @@ def keys_of_all(team, sort) -> list[int]:
     return [i.number for i in found.order_by(*queries._order(order, backwards=False))]
 
 
-@pytest.mark.parametrize("cursor", ["x", "????", "bnVsbA", "W251bGwsMV0", "WyJ4IiwieSJd", "é"])
-@pytest.mark.parametrize("sort", list(queries.SORTS))
+@pytest.mark.parametrize(
+    ("cursor", "sort"),
+    [
+        (cursor, sort)
+        for cursor in ("x", "????", "bnVsbA", "W251bGwsMV0", "WyJ4IiwieSJd", "é")
+        for sort in queries.SORTS
+        # [null, 1] is what the order by last run writes for an incident that never ran.
+        if (cursor, sort) != ("W251bGwsMV0", "last-run")
+    ],
+)
 def test_a_cursor_that_cannot_be_read_gives_the_first_page_and_says_so(five, cursor, sort):
-    if sort == "last-run" and cursor == "W251bGwsMV0":
-        pytest.skip("a null is a value of this order")
     response = find(five, sort=sort, after=cursor)
     assert len(keys(response)) == 5
     assert "could not be read" in response.content.decode()

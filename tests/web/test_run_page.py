@@ -152,7 +152,7 @@ def test_how_near_the_verdict_is_reads_in_passes(team):
     run.count.judged = 2
     run.count.save()
     page = page_of(team, run)
-    assert "Score +2 of ±20 passes after 2 judged attempts" in page
+    assert "Score +2 passes, ±20 decides; after 2 judged attempts" in page
     assert "18 more passes in a row would decide." in page
     assert 'aria-label="score +2 of 20 passes"' in page
 
