@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
-from functools import cache
 from itertools import product
 
 import pytest
 
+from benchmarks.verdict import expected_attempts, probability, unchanged_is_called_fixed
 from replays_app.engine.exact import boschloo_less, interval
 from replays_app.engine.values import Outcome
 from replays_app.engine.verdict import (
     PRESETS,
-    REPRODUCTION_ATTEMPTS,
     Older,
     Rule,
     Score,
@@ -42,37 +40,6 @@ def scored(text: str, rule: Rule = DEFAULT) -> Score:
     for letter in text:
         state = advance(state, letter == "f")
     return state
-
-
-@cache
-def ends(rule: Rule) -> dict[Score, int]:
-    """Every state in which the rule stops, and by how many orders of attempts it is reached."""
-    stopped: dict[Score, int] = {}
-    going = {Score(rule=rule): 1}
-    while going:
-        following: dict[Score, int] = {}
-        for state, ways in going.items():
-            for failed in (False, True):
-                after = advance(state, failed)
-                book = stopped if after.end else following
-                book[after] = book.get(after, 0) + ways
-        going = following
-    return stopped
-
-
-def probability(rule: Rule, rate: float, end: str) -> float:
-    return sum(
-        ways * rate**s.failures * (1 - rate) ** (s.judged - s.failures)
-        for s, ways in ends(rule).items()
-        if s.end == end
-    )
-
-
-def expected_attempts(rule: Rule, rate: float) -> float:
-    return sum(
-        s.judged * ways * rate**s.failures * (1 - rate) ** (s.judged - s.failures)
-        for s, ways in ends(rule).items()
-    )
 
 
 @pytest.mark.parametrize(("name", "needed"), [("default", 20), ("strict", 32), ("critical", 73)])
@@ -122,30 +89,7 @@ def test_an_unchanged_agent_is_called_fixed_less_than_once_in_twenty_whatever_it
     name: str,
 ) -> None:
     rule = PRESETS[name]
-    needed = {
-        state: next(
-            k
-            for k in range(REPRODUCTION_ATTEMPTS + 1)
-            if reproduced(state, Older(version="v1", failures=k, judged=REPRODUCTION_ATTEMPTS))
-        )
-        for state in ends(rule)
-        if state.end == "passing"
-    }
-    for rate in (i / 200 for i in range(1, 80)):
-        old = [
-            math.comb(REPRODUCTION_ATTEMPTS, k)
-            * rate**k
-            * (1 - rate) ** (REPRODUCTION_ATTEMPTS - k)
-            for k in range(REPRODUCTION_ATTEMPTS + 1)
-        ]
-        called_fixed = sum(
-            ends(rule)[s]
-            * rate**s.failures
-            * (1 - rate) ** (s.judged - s.failures)
-            * sum(old[needed[s] :])
-            for s in needed
-        )
-        assert called_fixed < 0.05
+    assert all(unchanged_is_called_fixed(rule, i / 200) < 0.05 for i in range(1, 100))
 
 
 @pytest.mark.parametrize(
