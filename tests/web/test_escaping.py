@@ -12,13 +12,9 @@ from tests.browser import world
 SCRIPTS = {"/static/vendor/htmx-4.0.1.min.js", "/static/js/app.js", "/static/js/list.js"}
 
 
-@pytest.fixture(scope="module")
-def lived_in(django_db_setup, django_db_blocker):
-    from django.db import transaction
-
-    with django_db_blocker.unblock(), transaction.atomic():
-        yield world.build(rows=2)
-        transaction.set_rollback(True)
+@pytest.fixture
+def lived_in(db, bells) -> world.World:
+    return world.build(rows=2)
 
 
 def paths(lived_in) -> list[str]:
