@@ -58,7 +58,8 @@ class Site:
         return done.stdout
 
 
-@pytest.fixture(scope="session")
+# Module scope: other modules' tests look whether this process has children left.
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     data = tmp_path_factory.mktemp("site")
     env = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")} | {

@@ -33,6 +33,8 @@ class Start:
                 env=self.env,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                # Under nohup the test run ignores it, and what it starts would inherit that.
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
             )
 
     def __enter__(self) -> Start:
