@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 
 from replays_app.models import Membership
@@ -46,6 +47,27 @@ def member(role: str = VIEWER) -> Callable[[View[P]], Callable[..., HttpResponse
         return with_membership
 
     return decorate
+
+
+def action(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Done by POST only. A form that is sent after the login ran out comes back with GET: that is
+    led to the page of the form, one step up, which still has what was typed."""
+
+    @functools.wraps(view)
+    def by_post(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return redirect(request.path.removesuffix("/").rpartition("/")[0] + "/")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        return view(request, *args, **kwargs)
+
+    return by_post
+
+
+def number_in(request: HttpRequest, name: str) -> int:
+    """A number of the URL's query; 0 when it is absent or none that a row could have."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def never_stored(response: HttpResponse) -> HttpResponse:

@@ -13,6 +13,7 @@ from replays_app.engine.verdict import PRESETS, REPRODUCTION_ATTEMPTS, Verdict
 from replays_app.models import Incident, Project, Run
 from replays_app.queries import DEFAULT_SORT, NO_VERDICT, SORTS
 from replays_app.services.incidents import MAX_COMMENT
+from replays_app.templatetags.shown import plain
 
 User = get_user_model()
 
@@ -52,7 +53,7 @@ class FilterForm(forms.Form):
     def __init__(self, data: Any, *, project: Project) -> None:
         super().__init__(data)
         names = project.memberships.values_list("user__username", flat=True)
-        owners = [(f"@{n}", n) for n in sorted(names)]
+        owners = [(f"@{n}", plain(n)) for n in sorted(names)]
         self.fields["owner"].choices = [
             ("", "any owner"),
             ("me", "me"),
@@ -60,7 +61,7 @@ class FilterForm(forms.Form):
             *owners,
         ]
         agents = project.agents.order_by("name").values_list("name", flat=True)
-        self.fields["agent"].choices = _choices("any agent", agents)
+        self.fields["agent"].choices = [("", "any agent"), *((a, plain(a)) for a in agents)]
 
     @property
     def wanted(self) -> dict[str, str]:

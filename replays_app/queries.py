@@ -28,6 +28,7 @@ from replays_app.models import (
 from replays_app.models import Count as Counter
 
 PAGE = 50  # incidents on a page
+MAX_CURSOR = 200  # characters; those of this list have about 60
 NO_VERDICT = "no verdict yet"
 RECENT = 20  # runs and activities on an incident's page
 
@@ -42,19 +43,36 @@ class Sort:
     label: str
     field: str
     descending: bool = True
-    read: Callable[[Any], Any] = int  # a cursor's JSON value, back to the field's type
+    # A cursor's JSON value, back to the field's type; raises ValueError for what it cannot be.
+    read: Callable[[Any], Any] = lambda value: _positive(value)
     nullable: bool = False
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _time(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no time")
+    when = datetime.fromisoformat(value)
+    # Databases keep UTC; at the calendar's ends another zone has no UTC.
+    if when.utcoffset() is None or not 1970 <= when.year < 9000:
+        raise ValueError(f"{value!r} is no time of a run")
+    return when
+
+
+def _positive(value: Any, most: int = 2**31 - 1) -> int:
+    if type(value) is not int or not 0 < value <= most:  # True is an int, too
+        raise ValueError(f"{value!r} is no number of a row")
+    return value
+
+
+def _rank(value: Any) -> int:
+    return _positive(value, len(Incident.Severity.values))
 
 
 SORTS = {
     "newest": Sort("Newest", "number"),
     "oldest": Sort("Oldest", "number", descending=False),
     "last-run": Sort("Last run", "last_run_at", read=_time, nullable=True),
-    "severity": Sort("Severity", "rank"),
+    "severity": Sort("Severity", "rank", read=_rank),
 }
 
 DEFAULT_SORT = "newest"
@@ -170,25 +188,24 @@ def _write(incident: Incident, sort: Sort) -> str:
 
 def _read(cursor: str, sort: Sort) -> tuple[Any, int]:
     try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        text = base64.urlsafe_b64decode(cursor[:MAX_CURSOR] + "=" * (-len(cursor) % 4))
         value, number = json.loads(text)
-        if value is None and not sort.nullable:
-            raise BadCursor(cursor)
-        return (None if value is None else sort.read(value)), int(number)
+        if value is None and sort.nullable:
+            return None, _positive(number)
+        return sort.read(value), _positive(number)
     except (binascii.Error, ValueError, TypeError) as error:
         raise BadCursor(cursor) from error
 
 
 def incident_by_key(project: Project, key: str) -> Incident:
     """`FIN-12` of this project; another project's prefix is as absent as an unknown number."""
-    prefix, _, number = key.rpartition("-")
-    wanted = int(number) if prefix == project.prefix and number.isdecimal() else 0
+    written = re.fullmatch(rf"{re.escape(project.prefix)}-([1-9][0-9]{{0,8}})", key)
     incident = get_object_or_404(
         Incident.objects.select_related(
             "owner", "agent", "session__current", "contract__current", "verdict_version"
         ),
         project=project,
-        number=wanted,
+        number=int(written[1]) if written else 0,
     )
     incident.project = project
     return incident

@@ -64,6 +64,7 @@ class AttemptPage:
     steps: list[StepRow]
     window: Window
     misses: list[Call]
+    version_is_claimed: bool
 
     @property
     def was_checked(self) -> bool:
@@ -120,7 +121,15 @@ def show(
         misses=[c for c in evidence.calls if c.number in set(evidence.report.misses)]
         if evidence
         else [],
+        version_is_claimed=_is_claimed(run, attempt, judgement),
     )
+
+
+def _is_claimed(run: Run, attempt: Attempt, judgement: Judgement | None) -> bool:
+    """Nothing but the request says which version answered: the agent's answer does not, and the
+    version is not reached by a way of its own. An attempt that could not run reached none."""
+    could_run = judgement is None or judgement.outcome != Outcome.ERRORED
+    return could_run and not attempt.version_seen and not run.version.has_own_start
 
 
 def _steps(evidence: Evidence, records: list[dict[str, Any]]) -> tuple[list[StepRow], int]:

@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
@@ -19,6 +20,13 @@ from replays_app.models import Membership
 class Login(LoginView):
     """A login that ran out while a page was open: htmx follows the redirect and would put this
     form into the page's middle. It is told to reload instead, which comes here with `next`."""
+
+    def get_redirect_url(self) -> str:
+        """Only a path of this site, and no door: the login would lead in circles."""
+        wanted = super().get_redirect_url()
+        path = wanted.partition("?")[0]
+        is_page = path.startswith("/") and path not in (reverse("login"), reverse("logout"))
+        return wanted if is_page else ""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.htmx:

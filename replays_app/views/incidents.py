@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from replays_app import queries
-from replays_app.access import ADMIN, RESPONDER, member, never_stored
+from replays_app.access import ADMIN, RESPONDER, member, never_stored, number_in
 from replays_app.engine.formats.writing import to_yaml
 from replays_app.forms import (
     PLAN_HELP,
@@ -32,13 +32,13 @@ from replays_app.views import history, recording
 def incident_list(request: HttpRequest, membership: Membership) -> HttpResponse:
     project = membership.project
     form = FilterForm(request.GET, project=project)
-    context: dict[str, Any] = {"form": form, "project": project, "path": request.path}
-    if form.is_valid():
-        context |= _rows(request, form, membership)
+    is_valid = form.is_valid()
+    context = {"form": form, "project": project, "path": request.path}
+    context |= _rows(request, form, membership)
     fragment = request.htmx and not request.htmx.history_restore_request
     name = "replays/_incidents.html" if fragment else "replays/incidents.html"
     response = render(request, name, context)
-    if fragment and form.is_valid():
+    if fragment and is_valid:
         # The form sends every field; the URL that stays names only those that are set.
         query = urlencode(form.wanted)
         response["HX-Push-Url"] = f"{request.path}?{query}" if query else request.path
@@ -46,6 +46,7 @@ def incident_list(request: HttpRequest, membership: Membership) -> HttpResponse:
 
 
 def _rows(request: HttpRequest, form: FilterForm, membership: Membership) -> dict[str, Any]:
+    """By the filters that could be read; the page says which could not."""
     project, wanted = membership.project, form.wanted
     sort = queries.SORTS[wanted.get("sort", queries.DEFAULT_SORT)]
     found = queries.incidents(project, wanted, request.user)
@@ -93,7 +94,6 @@ def show_incident(
         for v in queries.versions(incident.agent_id)
     ]
     contract = incident.contract.current if incident.contract else None
-    call = request.GET.get("call", "")
     context = {
         "incident": incident,
         "answer": history.answer(incident),
@@ -103,7 +103,7 @@ def show_incident(
         "contract": contract,
         "revision": incident.session.current,
         "recording": recording.show(
-            incident.session.current, contract, call=int(call) if call.isdecimal() else 1
+            incident.session.current, contract, call=number_in(request, "call")
         ),
         "versions": known,
         "grid": history.grid(known, queries.counts(incident)),

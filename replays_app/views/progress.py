@@ -48,6 +48,15 @@ class Standing:
     sentence: str
     nearness: Nearness | None
 
+    @property
+    def goes_on(self) -> bool:
+        """The sentence begins with the word, which is then not said twice."""
+        return self.sentence.lower().startswith(f"{self.word} ")
+
+    @property
+    def rest(self) -> str:
+        return self.sentence[len(self.word) :].lstrip() if self.goes_on else self.sentence
+
 
 def standing(run: Run, ended: list[Ended]) -> Standing:
     if run.status == Run.Status.QUEUED:

@@ -10,10 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from replays_app import queries
-from replays_app.access import RESPONDER, member, never_stored
+from replays_app.access import RESPONDER, action, member, never_stored, number_in
 from replays_app.models import Attempt, Membership, Run
 from replays_app.services import runs as run_services
 from replays_app.services.errors import Refused
@@ -31,7 +31,7 @@ def run_page(request: HttpRequest, membership: Membership, pk: int) -> HttpRespo
     """`?attempt=` chooses the attempt that is shown and `?call=` the part of a long list of calls;
     htmx also says which attempt the page `shown`s already, and is spared it."""
     run = queries.run_by_id(membership.project, pk)
-    chosen = _number(request, "attempt")
+    chosen = number_in(request, "attempt")
     if chosen > run.planned:
         raise Http404(f"Run {run.pk} has {run.planned} attempts.")
     ended = queries.ended_attempts(run)
@@ -52,12 +52,12 @@ def run_page(request: HttpRequest, membership: Membership, pk: int) -> HttpRespo
         "stamp": f"{timezone.now():%H%M%S%f}",
         **_rows(run, number),
     }
-    if is_there and not (fragment and number == _number(request, "shown")):
+    if is_there and not (fragment and number == number_in(request, "shown")):
         context["shown"] = evidence.show(
             run,
             *queries.attempt_with_evidence(run, number),
             queries.recorded_calls(run),
-            step=_number(request, "call"),
+            step=number_in(request, "call"),
         )
     return render(request, "replays/_run.html" if fragment else "replays/run.html", context)
 
@@ -67,12 +67,6 @@ def _rows(run: Run, number: int) -> dict[str, Any]:
     window = Window.at(number or 1, run.planned, ATTEMPTS)
     rows = queries.attempts(run, window.first, window.last)
     return {"window": window, "attempts": rows, "reason": _reason(run, rows, number)}
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    """0 when it is absent or not a number."""
-    text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _reason(run: Run, rows: list[Attempt], number: int) -> str:
@@ -122,7 +116,7 @@ def evidence_json(
     return never_stored(response)
 
 
-@require_POST
+@action
 @member(RESPONDER)
 def stop(request: HttpRequest, membership: Membership, pk: int) -> HttpResponse:
     run = queries.run_by_id(membership.project, pk)
@@ -133,7 +127,7 @@ def stop(request: HttpRequest, membership: Membership, pk: int) -> HttpResponse:
     return see(_url(run))
 
 
-@require_POST
+@action
 @member(RESPONDER)
 def again(request: HttpRequest, membership: Membership, pk: int) -> HttpResponse:
     run = queries.run_by_id(membership.project, pk)

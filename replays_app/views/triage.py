@@ -8,10 +8,9 @@ from django.contrib import messages
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.views.decorators.http import require_POST
 
 from replays_app import queries
-from replays_app.access import RESPONDER, member
+from replays_app.access import RESPONDER, action, member
 from replays_app.forms import AssignForm, CommentForm, StateForm
 from replays_app.models import AgentVersion, Incident, Membership
 from replays_app.services import incidents as incident_services
@@ -30,7 +29,7 @@ def refused(form: Form, error: Refused) -> None:
     form.add_error(error.field if error.field in form.fields else None, words)
 
 
-@require_POST
+@action
 @member(RESPONDER)
 def replay(request: HttpRequest, membership: Membership, key: str) -> HttpResponse:
     incident = queries.incident_by_key(membership.project, key)
@@ -58,7 +57,7 @@ def replay(request: HttpRequest, membership: Membership, key: str) -> HttpRespon
     return show_incident(request, membership, incident, status=UNPROCESSABLE, replay_form=form)
 
 
-@require_POST
+@action
 @member(RESPONDER)
 def set_state(request: HttpRequest, membership: Membership, key: str) -> HttpResponse:
     incident = queries.incident_by_key(membership.project, key)
@@ -71,7 +70,7 @@ def set_state(request: HttpRequest, membership: Membership, key: str) -> HttpRes
     return _done(request, membership, incident, "state_form", form, "The state is changed.")
 
 
-@require_POST
+@action
 @member(RESPONDER)
 def assign(request: HttpRequest, membership: Membership, key: str) -> HttpResponse:
     incident = queries.incident_by_key(membership.project, key)
@@ -84,7 +83,7 @@ def assign(request: HttpRequest, membership: Membership, key: str) -> HttpRespon
     return _done(request, membership, incident, "assign_form", form, "The owner is changed.")
 
 
-@require_POST
+@action
 @member(RESPONDER)
 def comment(request: HttpRequest, membership: Membership, key: str) -> HttpResponse:
     incident = queries.incident_by_key(membership.project, key)

@@ -124,7 +124,7 @@ def test_an_open_run_is_live_and_stops_asking_when_it_has_ended(open_page, site)
     expect(page.locator(".headline")).to_contain_text("Waiting for a worker.")
     page.evaluate("window.here = true")
     site.drive("work")
-    expect(page.locator(".headline")).to_contain_text("Failed.")
+    expect(page.locator(".headline")).to_contain_text("Failed 1/3")
     expect(page.locator("#attempt-2")).to_contain_text("never-fabricate-when-tools-fail")
     assert page.title().startswith("failed — ")
     assert page.evaluate("window.here") is True  # never reloaded

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from replays_app.models import Activity, Run
 from tests import factories
 from tests.web.conftest import HTMX
 
@@ -68,7 +69,16 @@ def test_a_viewer_may_not_act_and_is_told_what_it_takes(urls, team, name):
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_an_action_is_only_done_by_post(urls, team, name):
-    assert team.client("admin").get(urls[name]).status_code == 405
+    client = team.client("admin")
+    before = Activity.objects.count(), Run.objects.count()
+    # Where a form that was sent after the login ran out comes back to.
+    for method in (client.get, client.head):
+        response = method(urls[name])
+        page = urls[name].removesuffix("/").rpartition("/")[0] + "/"
+        assert (response.status_code, response["Location"]) == (302, page)
+    for method in (client.put, client.patch, client.delete, client.options):
+        assert method(urls[name]).status_code == 405
+    assert (Activity.objects.count(), Run.objects.count()) == before
 
 
 @pytest.mark.parametrize("name", ACTIONS)
@@ -78,19 +88,6 @@ def test_an_action_needs_the_forms_token(urls, team, name):
     response = client.post(urls[name])
     assert response.status_code == 403
     assert "This form is no longer valid" in response.content.decode()
-
-
-def test_an_incident_of_another_project_is_not_found_under_ones_own(team):
-    theirs = factories.incident(factories.project())
-    assert team.client("viewer").get(team.url("incident", theirs.key)).status_code == 404
-
-
-def test_a_run_of_another_project_is_not_found_under_ones_own(team):
-    other = factories.project()
-    theirs = factories.run(factories.incident(other), factories.version(factories.agent(other)))
-    for name, args in (("run", (theirs.pk,)), ("evidence", (theirs.pk, 1))):
-        assert team.client("admin").get(team.url(name, *args)).status_code == 404
-    assert team.client("admin").post(team.url("run-stop", theirs.pk)).status_code == 404
 
 
 @pytest.mark.parametrize("key", ["", "P-1", "1", "-1", "p1-1", "x" * 300, "P1-９", "%00-1"])

@@ -84,6 +84,7 @@ def test_a_filter_that_does_not_exist_is_an_error_that_names_itself(five, name):
     assert 'role="alert"' in page
     assert "&lt;b&gt;bogus is not one of the available choices" in page
     assert "<b>bogus" not in page
+    assert keys(find(five, **{name: "bogus"}, q="refund")) == [1]  # the other filters still hold
 
 
 @pytest.mark.parametrize("sort", list(queries.SORTS))

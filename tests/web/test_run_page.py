@@ -139,6 +139,18 @@ def test_every_outcome_has_its_word_in_the_tab_and_only_failed_is_red(
     assert ('class="shape bad"' in page) is ("failed" in outcomes)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "headline", "words"),
+    [
+        ("failed", "Failed 1/1 on v1.", '<b class="word">Failed</b> 1/1 on v1.'),
+        ("passed", "Passed once on v1.", '<b class="word">Passed once</b> on v1.'),
+        ("diverged", "None of it.", '<b class="word">Diverged.</b> None of it.'),
+    ],
+)
+def test_the_headline_says_its_word_once(team, outcome, headline, words):
+    assert words in page_of(team, finished(team, outcome, headline=headline))
+
+
 def test_a_run_that_could_not_run_shows_the_problem_and_the_remedy(team):
     problem = "gateway is <missing>. Set agent.gateway to proxy."
     page = page_of(team, finished(team, outcome="errored", problem=problem))
@@ -195,6 +207,27 @@ def test_every_attempt_has_a_permalink(team):
     page = page_of(team, run, attempt="3")
     assert 'id="attempt-3"' in page
     assert 'href="?attempt=2#attempt-2">← previous' in page
+
+
+@pytest.mark.parametrize(
+    ("outcome", "own_start", "seen", "words"),
+    [
+        ("passed", False, "", "version as claimed"),
+        ("failed", False, "", "version as claimed"),
+        ("passed", False, "v1", "says it is v1"),
+        ("passed", True, "v1", "says it is v1"),
+        ("passed", True, "", None),
+        ("errored", False, "", None),  # it reached no version
+    ],
+)
+def test_a_version_that_nothing_confirms_is_shown_as_claimed(team, outcome, own_start, seen, words):
+    team.version.has_own_start = own_start
+    team.version.save()
+    run = finished(team, outcome)
+    run.attempts.update(version_seen=seen)
+    page = page_of(team, run)
+    for one in ("version as claimed", "says it is v1"):
+        assert (one in page) is (one == words)
 
 
 def test_an_attempt_that_has_not_ended_says_so(team):
