@@ -8,10 +8,10 @@ import logging
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
@@ -52,19 +52,56 @@ def work(queue: str) -> None:
 
 @dataclass(eq=False)
 class Plan:
-    """One claimed run on its way: the attempts that it still lacks, and when to stop."""
+    """One claimed run on its way: the attempts that it still lacks, and how far to go."""
 
     run: Run
     session: Session
     contract: Contract
     missing: list[int]
+    wanted: int  # the last attempt that may be needed, as far as is known (results.wanted)
     in_flight: int = 0
-    stop: bool = False  # cancelled, or the verdict was reached
     over: bool = False  # finished, or lost to another worker
 
     @property
+    def may_start(self) -> bool:
+        return not self.over and bool(self.missing) and self.missing[0] <= self.wanted
+
+    @property
     def is_done(self) -> bool:
-        return not self.in_flight and (self.stop or not self.missing)
+        return not self.in_flight and not self.may_start
+
+
+@dataclass(eq=False)
+class Attempts:
+    """The attempts to make, decided one by one as earlier ones end: whoever asks for the next one
+    waits while only the end of one in flight can tell whether another is needed."""
+
+    plans: list[Plan]
+    until: float  # monotonic clock
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Job:
+        while time.monotonic() < self.until:
+            for plan in self.plans:
+                if plan.may_start:
+                    return self._start(plan)
+            if not any(plan.missing and plan.in_flight and not plan.over for plan in self.plans):
+                break
+            self._ended.clear()
+            await self._ended.wait()
+        raise StopAsyncIteration
+
+    def one_ended(self) -> None:
+        self._ended.set()
+
+    @staticmethod
+    def _start(plan: Plan) -> Job:
+        plan.in_flight += 1
+        number = plan.missing.pop(0)
+        return Job(session=plan.session, contract=plan.contract, number=number, tag=plan)
 
 
 @dataclass(eq=False)
@@ -76,13 +113,17 @@ class Shift:
     thread: ThreadPoolExecutor
     began: float = field(default_factory=time.monotonic)
     leaving: bool = False  # the worker was asked to stop
+    may_be_cut: bool = False  # what is under way can be cancelled, and is given back
 
     async def work(self) -> None:
         current = asyncio.current_task()
         assert current is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave, current)
         try:
-            while self._age() < CLAIM_FOR and (runs := await self.db(claims.claim, self.queue)):
+            while not self.leaving and self._age() < CLAIM_FOR:
+                runs = await self.db(claims.claim, self.queue)
+                if not runs:
+                    break
                 # Whoever is idle may come and help with the rest.
                 if await self.db(claims.due, self.queue):
                     await self.db(doorbell.ring, self.queue)
@@ -111,25 +152,28 @@ class Shift:
         fault: Exception | None = None
         try:
             config, plans = await self.db(prepare, runs)
-            if config is not None and plans:
+            if config is not None and plans and not self.leaving:
+                self.may_be_cut = True
                 await self._replay(config, plans)
         except Exception as error:
             fault = error
             raise
         finally:
+            self.may_be_cut = False
             await self._settle(runs, plans, fault)
 
     async def _replay(self, config: AgentConfig, plans: list[Plan]) -> None:
         wanted = sum(len(plan.missing) for plan in plans)
+        attempts = Attempts(plans, until=self.began + HAND_OVER_AFTER)
         live_tools, token = plans[0].run.live_tools, plans[0].run.token
         assert token is not None
         async with Replayer(config, live_tools=live_tools, wanted=max(1, wanted)) as replayer:
             replaying = asyncio.create_task(
                 replay_all(
-                    self._attempts(plans),
+                    attempts,
                     replayer=replayer,
                     concurrency=replayer.at_once,
-                    on_result=self._save,
+                    on_result=functools.partial(self._save, attempts),
                 )
             )
             beating = asyncio.create_task(self._beat(token))
@@ -143,31 +187,19 @@ class Shift:
             if isinstance(result, Exception):
                 raise result
 
-    def _attempts(self, plans: list[Plan]) -> Iterator[Job]:
-        """The attempts to make, decided one by one as earlier ones end."""
-        for plan in plans:
-            while plan.missing and not plan.stop and not plan.over:
-                if self._age() > HAND_OVER_AFTER:
-                    return
-                plan.in_flight += 1
-                yield Job(
-                    session=plan.session,
-                    contract=plan.contract,
-                    number=plan.missing.pop(0),
-                    tag=plan,
-                )
-
-    async def _save(self, job: Job, evidence: Evidence, judgement: Judgement) -> None:
+    async def _save(
+        self, attempts: Attempts, job: Job, evidence: Evidence, judgement: Judgement
+    ) -> None:
         plan: Plan = job.tag
         if not plan.over:
             try:
-                stop = await self.db(
+                plan.wanted = await self.db(
                     results.save_attempt, plan.run, job.number, evidence, judgement
                 )
-                plan.stop = plan.stop or stop
             except LostClaim:
                 _lose(plan)
         plan.in_flight -= 1
+        attempts.one_ended()
         await self._finish_if_done(plan)
 
     async def _finish_if_done(self, plan: Plan) -> None:
@@ -212,7 +244,8 @@ class Shift:
 
     def _leave(self, current: asyncio.Task[None]) -> None:
         self.leaving = True
-        current.cancel()
+        if self.may_be_cut:
+            current.cancel()
 
     def _age(self) -> float:
         return time.monotonic() - self.began
@@ -242,7 +275,7 @@ def prepare(runs: list[Run]) -> tuple[AgentConfig | None, list[Plan]]:
             continue
         there = set(run.attempts.values_list("number", flat=True))
         missing = [number for number in range(1, run.planned + 1) if number not in there]
-        plans.append(Plan(run, session, contract, missing, stop=run.cancel_requested))
+        plans.append(Plan(run, session, contract, missing, results.wanted(run)))
     return config, plans
 
 

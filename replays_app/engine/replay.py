@@ -9,7 +9,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -204,11 +204,16 @@ class Job:
     tag: Json = None  # the caller's own, handed back with the result
 
 
+async def _without_waiting(jobs: Iterable[Job]) -> AsyncIterator[Job]:
+    for job in jobs:
+        yield job
+
+
 OnResult = Callable[[Job, Evidence, Judgement], Awaitable[None]]
 
 
 async def replay_all(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job] | AsyncIterator[Job],
     *,
     replayer: Replayer,
     concurrency: int,
@@ -218,10 +223,11 @@ async def replay_all(
     """Makes the attempts of `jobs`, in their order, at most `concurrency` at once.
 
     Jobs are taken one by one as attempts end, so that `jobs` may be endless and `stop`, asked
-    before each, may end it early; attempts in flight are finished and reported. Whatever
-    `on_result` raises ends everything, and is raised here.
+    before each, may end it early; attempts in flight are finished and reported. An asynchronous
+    iterator is asked by several at once, and may have them wait. Whatever `on_result` raises ends
+    everything, and is raised here.
     """
-    queue = iter(jobs)
+    queue = jobs if isinstance(jobs, AsyncIterator) else _without_waiting(jobs)
     is_over = False
     next_start = 0.0
 
@@ -234,7 +240,7 @@ async def replay_all(
     async def work() -> None:
         nonlocal is_over
         while not is_over:
-            job = None if stop() else next(queue, None)
+            job = None if stop() else await anext(queue, None)
             if job is None:
                 is_over = True
                 return

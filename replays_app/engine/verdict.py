@@ -101,6 +101,13 @@ class Score:
         needed = math.ceil((EDGE - self.value) / self.rule.step_pass)
         return needed if self.judged + needed <= self.rule.cap else None
 
+    @property
+    def most_to_go(self) -> int:
+        """Attempts after which the end is sure to have come if none of them fails."""
+        if self.end:
+            return 0
+        return self.passes_to_go or self.rule.cap - self.judged
+
 
 def advance(score: Score, failed: bool) -> Score:
     """One more judged attempt, in the order in which attempts were numbered."""

@@ -96,7 +96,9 @@ def sync_operator_agents(path: Path) -> Synced:
         raise Refused.from_format(error) from error
     synced = Synced()
     with transaction.atomic():
-        projects = {p.slug: p for p in Project.objects.select_for_update().order_by("pk")}
+        projects = {
+            p.slug: p for p in Project.objects.select_for_update(no_key=True).order_by("pk")
+        }
         kept: set[int] = set()
         for agent in described.values():
             for slug in dict.fromkeys(agent.projects):

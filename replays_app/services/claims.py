@@ -43,12 +43,13 @@ def claim(queue: str, *, limit: int = MOST_RUNS) -> list[Run]:
             agent = first[0].version.agent
             if _is_exclusive(first[0]):
                 # Two workers may have found two runs of one agent: the row lets them pass singly.
-                Agent.objects.select_for_update().get(pk=agent.pk)
+                Agent.objects.select_for_update(no_key=True).get(pk=agent.pk)
                 if _busy_agents().filter(version__agent=agent).exists():
                     skipped.add(agent.pk)
                     continue
-            runs = _take(first[0], queue, limit)
-        if runs:
+            taken = _take(first[0], queue, limit)
+        # Not before the commit: ending a run locks its incident, which comes before the counts.
+        if runs := [run for run in taken if not _give_up_poison(run)]:
             return runs
 
 
@@ -97,7 +98,9 @@ def _busy_agents() -> QuerySet[Run]:
 
 
 def _lock(runs: QuerySet[Run]) -> QuerySet[Run]:
-    return runs.select_for_update(skip_locked=True, of=("self",)).select_related("version__agent")
+    return runs.select_for_update(skip_locked=True, no_key=True, of=("self",)).select_related(
+        "version__agent"
+    )
 
 
 def _is_exclusive(run: Run) -> bool:
@@ -105,7 +108,7 @@ def _is_exclusive(run: Run) -> bool:
 
 
 def _take(first: Run, queue: str, limit: int) -> list[Run]:
-    """Claims `first` and its like; ends those that have killed too many workers instead."""
+    """Claims `first` and its like."""
     like = _due(queue).filter(version=first.version, live_tools=first.live_tools)
     found, attempts = [], 0
     for run in _lock(like)[:limit]:
@@ -121,20 +124,28 @@ def _take(first: Run, queue: str, limit: int) -> list[Run]:
     _allot([run for run in found if run.count_id and run.count_offset is None])
     fields = ["status", "token", "lease_until", "claims", "started_at", "count_offset"]
     Run.objects.bulk_update(found, fields)
-    poison = [run for run in found if run.claims > MOST_CLAIMS]
-    for run in poison:
-        results.finish(
-            run,
-            problem=f"Given up: {MOST_CLAIMS} workers died with this run before one attempt ended. "
-            "Look into the worker's log for the reason (memory is the commonest), then run again.",
-        )
-    return [run for run in found if run not in poison]
+    return found
+
+
+def _give_up_poison(run: Run) -> bool:
+    """Ends a claimed run that has killed too many workers."""
+    if run.claims <= MOST_CLAIMS:
+        return False
+    results.finish(
+        run,
+        problem=f"Given up: {MOST_CLAIMS} workers died with this run before one attempt ended. "
+        "Look into the worker's log for the reason (memory is the commonest), then run again.",
+    )
+    return True
 
 
 def _allot(runs: list[Run]) -> None:
     """Locks the counts in one order, so that two claims never wait for each other."""
     ids = {run.count_id for run in runs}
-    held = {c.pk: c for c in Count.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+    held = {
+        c.pk: c
+        for c in Count.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+    }
     for run in runs:
         counts.allot(run, held[run.count_id])
 

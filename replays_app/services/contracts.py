@@ -36,7 +36,7 @@ def save_contract(
         raise Refused.from_format(error) from error
     sha = sha256_of(body)
     with transaction.atomic():
-        contract, _ = Contract.objects.select_for_update().get_or_create(
+        contract, _ = Contract.objects.select_for_update(no_key=True).get_or_create(
             project=project, name=body["name"]
         )
         before = contract.current_id
@@ -52,7 +52,7 @@ def save_contract(
                 contract=contract.name,
                 revision=contract.current.number,
             )
-            for incident in contract.incidents.select_for_update().order_by("pk"):
+            for incident in contract.incidents.select_for_update(no_key=True).order_by("pk"):
                 states.refresh(incident)
     return contract.current
 

@@ -51,7 +51,7 @@ def report_incident(
     _same_project(project, contract, "contract")
     with transaction.atomic():
         # One report at a time in a project: numbers have no holes and no doubles.
-        project = Project.objects.select_for_update().get(pk=project.pk)
+        project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         frozen = sessions.freeze(project, payload, actor=actor, source=via, lenient=lenient)
         body, notes = frozen.revision.body, list(frozen.notes)
         known = Incident.objects.filter(session=frozen.revision.session).first()
@@ -162,7 +162,7 @@ def _record(incident: Incident, verb: str, actor: User | None, **data: Json) -> 
 
 def _locked(incident: Incident) -> Incident:
     return (
-        Incident.objects.select_for_update(of=("self",))
+        Incident.objects.select_for_update(no_key=True, of=("self",))
         .select_related("project", "owner", "agent")
         .get(pk=incident.pk)
     )

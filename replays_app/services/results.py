@@ -37,8 +37,8 @@ def column(outcome: str) -> str:
     return outcome.replace(" ", "_")
 
 
-def save_attempt(run: Run, number: int, evidence: Evidence, judgement: Said) -> bool:
-    """Saves one ended attempt, once, in one transaction, and scores it. Whether the run may stop.
+def save_attempt(run: Run, number: int, evidence: Evidence, judgement: Said) -> int:
+    """Saves one ended attempt, once, in one transaction, and scores it. How far to go (`wanted`).
 
     Raises LostClaim when the run's token is no longer the one it was claimed with. An attempt that
     is there already is left alone.
@@ -52,10 +52,28 @@ def save_attempt(run: Run, number: int, evidence: Evidence, judgement: Said) -> 
                 **{counter: F(counter) + 1}, claims=0, injection=evidence.injection
             )
         if row.count_id:
-            count = Count.objects.select_for_update().get(pk=row.count_id)
-            counts.rescore(count)
-            return row.cancel_requested or _is_decided(row, count)
-        return row.cancel_requested
+            row.count = Count.objects.select_for_update(no_key=True).get(pk=row.count_id)
+            counts.rescore(row.count)
+        return wanted(row)
+
+
+def wanted(run: Run) -> int:
+    """The last of the run's attempts that may be needed by now; 0: none any more.
+
+    A check ends when the verdict falls on its watch, and begins no attempt that would be too late
+    if all that are under way passed: a model call costs money. Scoring that waits for another run
+    limits nothing, nor does an older verdict: a person who asks for attempts after it gets them.
+    """
+    if run.cancel_requested:
+        return 0
+    count = run.count
+    if run.purpose != Run.Purpose.CHECK or count is None or run.count_offset is None:
+        return run.planned
+    if count.decided_number is not None:
+        return 0 if count.decided_number > run.count_offset else run.planned
+    if count.scored < run.count_offset:
+        return run.planned
+    return min(run.planned, count.scored - run.count_offset + counts.score_of(count).most_to_go)
 
 
 def finish(run: Run, *, problem: str = "", actor: User | None = None) -> Run:
@@ -68,7 +86,7 @@ def finish(run: Run, *, problem: str = "", actor: User | None = None) -> Run:
         row = _held(run)
         incident = None
         if row.incident_id:
-            incident = Incident.objects.select_for_update().get(pk=row.incident_id)
+            incident = Incident.objects.select_for_update(no_key=True).get(pk=row.incident_id)
         row.status = Run.Status.FINISHED
         if row.cancel_requested and row.ended < row.planned:
             row.status = Run.Status.CANCELLED
@@ -122,7 +140,7 @@ def targets(run: Run, incident: Incident | None) -> tuple[str, ...]:
 
 def _held(run: Run) -> Run:
     row = (
-        Run.objects.select_for_update(of=("self",))
+        Run.objects.select_for_update(no_key=True, of=("self",))
         .select_related("version", "project")
         .filter(pk=run.pk, token=run.token, status=Run.Status.RUNNING)
         .exclude(token=None)
@@ -168,17 +186,9 @@ def _started_at(evidence: Evidence) -> datetime:
     return timezone.now() - timedelta(milliseconds=evidence.real_ms)
 
 
-def _is_decided(run: Run, count: Count) -> bool:
-    """The verdict fell on this run's watch: more attempts would change nothing. After an older
-    verdict a person who asks for attempts gets them, and a reproduction makes all that it said."""
-    if run.purpose != Run.Purpose.CHECK or count.decided_number is None:
-        return False
-    return count.decided_number > (run.count_offset or 0)
-
-
 def _close_count(run: Run) -> None:
     """The run's missing attempts hold up the scoring no longer; a try at reproducing is noted."""
-    count = Count.objects.select_for_update().get(pk=run.count_id)
+    count = Count.objects.select_for_update(no_key=True).get(pk=run.count_id)
     counts.rescore(count)
     if run.purpose == Run.Purpose.REPRODUCE and run.ended:
         if run.status == Run.Status.CANCELLED:
@@ -211,6 +221,8 @@ def _headline(run: Run) -> str:
         said = f"{'Failed' if run.failed else 'Passed'} once on {version}"
     elif judged:
         said = f"Failed {run.failed}/{judged} on {version}"
+    elif run.ended == 1:
+        said = f"The one attempt on {version} could not be judged"
     else:
         said = f"None of {run.ended} attempts on {version} could be judged"
     if unjudged and judged:

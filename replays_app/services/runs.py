@@ -72,12 +72,14 @@ def request_replay(
 def cancel(run: Run, actor: User | None) -> None:
     """Stops a run: at once if it waits, else after the attempts in flight; these are kept."""
     with transaction.atomic():
-        row = Run.objects.select_for_update(of=("self",)).select_related("version", "project")
+        row = Run.objects.select_for_update(no_key=True, of=("self",)).select_related(
+            "version", "project"
+        )
         row = row.get(pk=run.pk)
         if row.status == Run.Status.QUEUED:
             incident = None
             if row.incident_id:
-                incident = Incident.objects.select_for_update().get(pk=row.incident_id)
+                incident = Incident.objects.select_for_update(no_key=True).get(pk=row.incident_id)
             row.status, row.cancel_requested = Run.Status.CANCELLED, True
             row.save(update_fields=["cancel_requested"])
             results.close(row, incident, actor=actor)
@@ -125,7 +127,7 @@ def record_replay(
     with transaction.atomic():
         _save(run)
         if run.count_id:
-            counts.allot(run, Count.objects.select_for_update().get(pk=run.count_id))
+            counts.allot(run, Count.objects.select_for_update(no_key=True).get(pk=run.count_id))
             run.save(update_fields=["count_offset"])
         for number, (evidence, judgement) in enumerate(made, start=1):
             results.save_attempt(run, number, evidence, judgement)

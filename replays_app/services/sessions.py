@@ -50,7 +50,7 @@ def freeze(
         notes.append("Characters that no database can store were replaced by U+FFFD.")
     sha = sha256_of(body)
     with transaction.atomic():
-        row, _ = ReplaySession.objects.select_for_update().get_or_create(
+        row, _ = ReplaySession.objects.select_for_update(no_key=True).get_or_create(
             project=project, session_id=body["id"]
         )
         known = row.revisions.filter(sha256=sha).first()

@@ -67,7 +67,7 @@ def note_run(incident: Incident, run: Run) -> None:
 def deployed_to_production(version: AgentVersion) -> None:
     """A verdict that was reached on a candidate counts from the day it went to production."""
     incidents = Incident.objects.filter(agent=version.agent_id).order_by("pk")
-    for incident in incidents.select_for_update(of=("self",)):
+    for incident in incidents.select_for_update(no_key=True, of=("self",)):
         refresh(incident, deployed=[version.pk])
 
 

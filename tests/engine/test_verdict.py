@@ -152,6 +152,14 @@ def test_the_passes_still_needed_are_known_or_known_to_be_too_many(
 
 
 @pytest.mark.parametrize(
+    ("order", "to_go"),
+    [("", 20), ("fpp", 36), ("f" + "p" * 18 + "f", 20), ("ff", 0), ("p" * 20, 0)],
+)
+def test_the_attempts_after_which_the_end_is_sure_unless_one_fails(order: str, to_go: int) -> None:
+    assert scored(order).most_to_go == to_go
+
+
+@pytest.mark.parametrize(
     ("failures", "judged", "low", "high"),
     [(0, 20, 0, 13.9), (0, 32, 0, 8.9), (0, 73, 0, 4.0), (2, 40, 0.6, 16.9), (2, 2, 15.8, 100)],
 )

@@ -107,12 +107,12 @@ class Site:
         return (self.folder / "log").read_text()
 
     def processes(self) -> dict[int, str]:
-        """Agents, keepers and everything else whose command line names this folder."""
+        """Agents, keepers, work horses: all whose command line or environment names this folder."""
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 line = cmdline(int(entry.name))
-                if str(self.folder) in line:
+                if str(self.folder) in line + environ(int(entry.name)):
                     found[int(entry.name)] = line
         return found
 
@@ -139,9 +139,18 @@ def children_of(pid: int) -> list[int]:
 
 
 def cmdline(pid: int) -> str:
+    return _words(pid, "cmdline")
+
+
+def environ(pid: int) -> str:
+    """As it was when the process began."""
+    return _words(pid, "environ")
+
+
+def _words(pid: int, of: str) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except (FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/{of}").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return ""
 
 

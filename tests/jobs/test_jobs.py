@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 import threading
 import uuid
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.db import OperationalError, connection
+from django.utils import timezone
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from replays_app import jobs
@@ -138,7 +142,9 @@ def test_a_lost_lease_ends_the_attempts_in_flight(queued, agent, settings):
 
     def steal():
         agent.asked.wait(20)
-        Run.objects.filter(pk=run.pk).update(token=token)
+        # With a lease that lasts, or this job would claim the run again.
+        later = timezone.now() + timedelta(hours=1)
+        Run.objects.filter(pk=run.pk).update(token=token, lease_until=later)
         connection.close()
 
     thread = threading.Thread(target=steal)
@@ -209,3 +215,37 @@ def test_a_long_claim_is_handed_over(queued, agent, monkeypatch):
     jobs.work("interactive")
     assert (fresh(run).status, fresh(run).claims) == (Run.Status.QUEUED, 0)
     assert agent.hits == 0
+
+
+@pytest.mark.parametrize("when", ["claim", "prepare", "save_attempt", "finish"])
+def test_a_worker_that_is_stopped_gives_back_what_it_had_just_claimed(queued, monkeypatch, when):
+    run = queued(planned=3)
+    owner = {"claim": claims, "prepare": jobs}.get(when, results)
+    call = getattr(owner, when)
+
+    def stopped_meanwhile(*args):
+        result = call(*args)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(owner, when, stopped_meanwhile)
+    jobs.work("interactive")
+    run = fresh(run)
+    if run.is_open:
+        assert (run.status, run.token, run.claims) == (Run.Status.QUEUED, None, 0)
+    assert run.ended == run.attempts.count()
+    assert run.is_open is (when != "finish")
+
+
+def test_a_check_begins_no_attempt_that_comes_too_late_if_the_others_pass(queued, agent):
+    run = queued(planned=40)
+    jobs.work("interactive")
+    assert (fresh(run).outcome, fresh(run).count.end) == ("passed", "passing")
+    assert (fresh(run).ended, agent.hits) == (20, 20)
+
+
+def test_a_check_that_waits_does_not_keep_other_runs_waiting(queued, agent):
+    first, second = queued(planned=40), queued(planned=40)
+    jobs.work("interactive")
+    assert [fresh(run).ended for run in (first, second)] == [20, 20]
+    assert agent.hits == 40

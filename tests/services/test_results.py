@@ -44,7 +44,7 @@ def case():
 
 
 def test_an_attempt_is_saved_with_its_payload_judgement_and_count(case):
-    assert case.save(2, "failed") is False
+    assert case.save(2, "failed") == 3
     (attempt,) = Attempt.objects.all()
     assert (attempt.number, attempt.calls, attempt.virtual_ms) == (2, 1, 30_000)
     assert attempt.started_at == factories.NOON
@@ -100,7 +100,7 @@ def test_a_run_without_a_token_is_nobodys(case):
         ("pde", "", "diverged", "Failed 0/1 on v1, 2 not judged."),
         ("pen", "", "errored", "Failed 0/1 on v1, 2 not judged."),
         ("pn", "", "not judged", "Failed 0/1 on v1, 1 not judged."),
-        ("d", "", "diverged", "None of 1 attempts on v1 could be judged."),
+        ("d", "", "diverged", "The one attempt on v1 could not be judged."),
         ("p..", "", "passed", "Passed once on v1; stopped after 1 of 3, the verdict was reached."),
         ("...", "No agent. Add it.", "errored", "Could not run on v1: No agent. Add it."),
         ("pp.", "Gone.", "passed", "Failed 0/2 on v1; ended early: Gone."),
@@ -148,35 +148,50 @@ def test_a_stop_that_comes_after_the_last_attempt_cancels_nothing():
 
 
 @pytest.mark.parametrize(
-    ("purpose", "outcomes", "stops"),
+    ("purpose", "outcomes", "wanted"),
     [
-        ("check", "p" * 19, False),
-        ("check", "p" * 20, True),
-        ("check", "ff", True),
-        ("reproduce", "ff", False),
+        ("check", "p", 20),
+        ("check", "p" * 19, 20),
+        ("check", "p" * 20, 0),
+        ("check", "pd", 21),
+        ("check", "pf", 39),
+        ("check", "pff", 0),
+        ("check", ".p", 20),
+        ("check", ".f", 20),
+        ("check", "f" + "p" * 18 + "f", 40),  # no passes reach the edge before the cap
+        ("reproduce", "ff", 50),
     ],
 )
-def test_a_check_may_stop_when_the_verdict_is_reached(purpose, outcomes, stops):
-    case = Case(40, purpose=purpose)
+def test_no_attempt_is_wanted_that_comes_too_late_if_the_others_pass(purpose, outcomes, wanted):
+    case = Case(50, purpose=purpose)
     for number, letter in enumerate(outcomes, 1):
-        said = case.save(number, factories.LETTERS[letter])
-    assert said is stops
+        if letter != ".":
+            said = case.save(number, factories.LETTERS[letter])
+    assert said == wanted
+
+
+def test_while_the_scoring_waits_for_another_run_no_attempt_is_held_back():
+    case = Case(30)
+    factories.run(case.incident, case.version, planned=30)
+    claims.release([case.run])
+    _, case.run = claims.claim("interactive")
+    assert case.save(1) == 30
 
 
 def test_after_an_older_verdict_a_person_gets_the_attempts_that_were_asked_for():
     case = Case(2)
     case.save(1, "failed")
-    assert case.save(2, "failed")
+    assert case.save(2, "failed") == 0
     case.finish()
     factories.run(case.incident, case.version, planned=2)
     (case.run,) = claims.claim("interactive")
-    assert case.save(1) is False
+    assert case.save(1) == 2
     assert case.row.count.later == 1
 
 
 def test_a_cancelled_run_is_told_to_stop_by_its_next_attempt(case):
     Run.objects.filter(pk=case.run.pk).update(cancel_requested=True)
-    assert case.save(1) is True
+    assert case.save(1) == 0
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from replays_app.models import Count, Run
-from replays_app.services import doorbell, incidents, runs
+from replays_app.services import claims, doorbell, incidents, results, runs, states
 from replays_app.services.errors import Refused
 from tests import factories
 
@@ -176,3 +178,28 @@ def test_a_replay_made_elsewhere_is_written_as_one_ended_run(case):
     assert (run.status, run.via, run.outcome) == (Run.Status.FINISHED, "cli", "failed")
     assert (run.passed, run.failed, run.headline) == (1, 1, "Failed 1/2 on v1.")
     assert (run.count.judged, run.count.allotted) == (2, 2)
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_a_request_waits_for_no_run_of_its_incident_that_is_just_ending(rung, monkeypatch):
+    if not connection.features.has_select_for_update:
+        pytest.skip("SQLite has one writer at a time.")
+    case = Case()
+    case.request()
+    (run,) = claims.claim("interactive")
+    asked = []
+
+    def ask():
+        asked.append(case.request())
+        connection.close()
+
+    def while_the_locks_are_held(incident):
+        other = threading.Thread(target=ask)
+        other.start()
+        other.join(5)
+        assert asked, "the request waits for the end of the run, and could deadlock with it"
+
+    monkeypatch.setattr(states, "refresh", while_the_locks_are_held)
+    results.finish(run)
+    assert Run.objects.count() == 2
