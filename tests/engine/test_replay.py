@@ -484,10 +484,16 @@ def test_a_cancelled_attempt_leaves_no_process():
         async with Replayer(moody()) as replayer:
             first = await replayer.attempt(session("pid"))
             assert first.failure is None
-            hanging = asyncio.create_task(replayer.attempt(session("hang")))
             agent = psutil.Process(int(first.answer or 0))
-            # Connections of the probe and of the first attempt may linger, but are closed by us.
-            while all(c.status != psutil.CONN_ESTABLISHED for c in agent.net_connections()):
+
+            def is_asked() -> bool:
+                connections = agent.net_connections()
+                return any(c.status == psutil.CONN_ESTABLISHED for c in connections)
+
+            while is_asked():  # our end of the first attempt's connection is not closed yet
+                await asyncio.sleep(0)
+            hanging = asyncio.create_task(replayer.attempt(session("hang")))
+            while not is_asked():
                 await asyncio.sleep(0)
             hanging.cancel()
             await asyncio.wait({hanging})
