@@ -1,8 +1,10 @@
 """The data model, one noun a file."""
 
-from replays_app.models.access import Membership, Project
-from replays_app.models.agent import Agent, AgentVersion, Deployment
+from replays_app.models.access import ApiToken, Invitation, Membership, Project, Secret
+from replays_app.models.agent import Agent, AgentVersion, ConnectionCheck, Deployment
+from replays_app.models.ci import CiHook, Delivery
 from replays_app.models.contract import Contract, ContractRevision
+from replays_app.models.imports import Import
 from replays_app.models.incident import Activity, Incident
 from replays_app.models.run import (
     AS_RECORDED,
@@ -20,18 +22,25 @@ __all__ = [
     "Activity",
     "Agent",
     "AgentVersion",
+    "ApiToken",
     "Attempt",
     "AttemptPayload",
     "Batch",
+    "CiHook",
+    "ConnectionCheck",
     "Contract",
     "ContractRevision",
     "Count",
+    "Delivery",
     "Deployment",
+    "Import",
     "Incident",
+    "Invitation",
     "Judgement",
     "Membership",
     "Project",
     "ReplaySession",
     "Run",
+    "Secret",
     "SessionRevision",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 from replays_app.models.access import Project
@@ -77,3 +78,35 @@ class Deployment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} in {self.environment}"
+
+
+class ConnectionCheck(models.Model):
+    """One question to a version of an agent, asked by a worker, to see whether it can be replayed.
+
+    It is claimed like a run: by a token and a lease.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        FINISHED = "finished"
+
+    version = models.ForeignKey(AgentVersion, models.CASCADE, related_name="connection_checks")
+    prompt = models.CharField(max_length=2000)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    # What was seen, in order: [{"step", "ok", "saw", "remedy"}]
+    steps = models.JSONField(default=list)
+    ok = models.BooleanField(null=True)
+    token = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["version", "-id"])]
+
+    def __str__(self) -> str:
+        return f"connection check {self.pk} of {self.version}"

@@ -32,6 +32,10 @@ class ContractRevision(models.Model):
     number = models.PositiveIntegerField()
     body = models.JSONField()  # the plain value that engine.formats.contract reads
     sha256 = models.CharField(max_length=64)
+    # As it was typed, with its comments; empty when it came as a value.
+    text = models.TextField(blank=True)
+    # When all attempts stored by then had its judgement; null while they still wait for it.
+    rejudged_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"

@@ -20,6 +20,15 @@ class Batch(models.Model):
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="batches")
     title = models.CharField(max_length=200)
+    version = models.ForeignKey(
+        AgentVersion, models.PROTECT, null=True, blank=True, related_name="batches"
+    )
+    via = models.CharField(max_length=20, default="page")  # page, api, webhook
+    # What was asked for: {"all": true}, {"tags": […]} or {"incidents": [keys]}.
+    selection = models.JSONField(default=dict)
+    # What was asked for and has no run: [{"incident": key, "why": …}].
+    left_out = models.JSONField(default=list)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -27,6 +36,7 @@ class Batch(models.Model):
 
     class Meta:
         verbose_name_plural = "batches"
+        indexes = [models.Index(fields=["project", "-id"])]
 
     def __str__(self) -> str:
         return self.title

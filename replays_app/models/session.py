@@ -32,8 +32,15 @@ class SessionRevision(models.Model):
 
     session = models.ForeignKey(ReplaySession, models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
-    body = models.JSONField()  # the plain value that engine.formats.session reads
+    # The plain value that engine.formats.session reads; null once erased, a tombstone.
+    body = models.JSONField(null=True)
     sha256 = models.CharField(max_length=64)
+    note = models.CharField(max_length=300, blank=True)  # why it was changed
+    erased_at = models.DateTimeField(null=True, blank=True)
+    erased_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    erased_why = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"

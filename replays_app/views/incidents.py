@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from replays_app import queries
 from replays_app.access import ADMIN, RESPONDER, member, never_stored, number_in
 from replays_app.engine.formats.writing import to_yaml
-from replays_app.forms import (
+from replays_app.forms.incidents import (
     PLAN_HELP,
     PLANS,
     AssignForm,

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from replays_app import queries
 from replays_app.access import RESPONDER, action, member
-from replays_app.forms import AssignForm, CommentForm, StateForm
+from replays_app.forms.incidents import AssignForm, CommentForm, StateForm
 from replays_app.models import AgentVersion, Incident, Membership
 from replays_app.services import incidents as incident_services
 from replays_app.services import runs as run_services

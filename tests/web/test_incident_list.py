@@ -89,7 +89,7 @@ def test_a_filter_that_does_not_exist_is_an_error_that_names_itself(five, name):
 
 @pytest.mark.parametrize("sort", list(queries.SORTS))
 def test_pages_by_cursor_show_every_incident_once_forth_and_back(team, monkeypatch, sort):
-    monkeypatch.setattr(queries, "PAGE", 3)
+    monkeypatch.setattr(queries.incident, "PAGE", 3)
     now = timezone.now()
     for i in range(10):
         when = now - timedelta(hours=i % 3) if i % 4 else None
@@ -184,7 +184,7 @@ def test_the_tabs_count_the_states_of_what_is_otherwise_filtered(five):
 
 
 def test_the_next_page_keeps_the_filters(team, monkeypatch):
-    monkeypatch.setattr(queries, "PAGE", 1)
+    monkeypatch.setattr(queries.incident, "PAGE", 1)
     for _ in range(2):
         team.incident(severity="high")
     assert "?severity=high&amp;after=" in find(team, severity="high").content.decode()

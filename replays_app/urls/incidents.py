@@ -1,4 +1,6 @@
-from django.urls import include, path
+"""Incidents and runs."""
+
+from django.urls import path
 
 from replays_app.views import home, incidents, runs, triage
 
@@ -16,8 +18,4 @@ project = [
     path("runs/<int:pk>/stop/", runs.stop, name="run-stop"),
     path("runs/<int:pk>/again/", runs.again, name="run-again"),
 ]
-
-urlpatterns = [
-    path("", home.home, name="home"),
-    path("p/<slug:slug>/", include(project)),
-]
+site = [path("", home.home, name="home")]
