@@ -114,8 +114,8 @@ def test_pages_by_cursor_show_every_incident_once_forth_and_back(team, monkeypat
 
 def keys_of_all(team, sort) -> list[int]:
     order = queries.SORTS[sort]
-    found = queries.incidents(team.project, {}, None).annotate(rank=queries._RANK)
-    return [i.number for i in found.order_by(*queries._order(order, backwards=False))]
+    found = queries.incidents(team.project, {}, None).annotate(rank=queries.incident._RANK)
+    return [i.number for i in found.order_by(*queries.incident._order(order, backwards=False))]
 
 
 @pytest.mark.parametrize(
