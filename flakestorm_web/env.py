@@ -12,6 +12,8 @@ from urllib.parse import quote, urlsplit
 
 import dj_database_url
 
+from replays_app.engine.hosts import AllowedHosts
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # A Unix socket's path must fit into sockaddr_un (108 bytes on Linux, 104 on macOS).
@@ -35,6 +37,7 @@ class Env:
     redis_url: str
     redis_embedded: bool
     agents_file: Path | None
+    agent_hosts: AllowedHosts
     hosts: list[str]
     origins: list[str]
     https: bool
@@ -57,6 +60,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Env:
         redis_url=_redis_url(redis_url) if redis_url else embedded_redis_url(data),
         redis_embedded=not redis_url,
         agents_file=_file(environ, "FLAKESTORM_AGENTS"),
+        agent_hosts=_agent_hosts(environ),
         hosts=_words(environ, "FLAKESTORM_HOSTS") or ["localhost", "127.0.0.1", "[::1]"],
         origins=_words(environ, "FLAKESTORM_ORIGINS"),
         https=_flag(environ, "FLAKESTORM_HTTPS"),
@@ -139,6 +143,17 @@ def _file(environ: Mapping[str, str], name: str) -> Path | None:
     if not path.is_file():
         raise BadSetting(name, f"{path} is not a file.")
     return path
+
+
+def _agent_hosts(environ: Mapping[str, str]) -> AllowedHosts:
+    name = "FLAKESTORM_AGENT_HOSTS"
+    try:
+        return AllowedHosts.parse(_words(environ, name))
+    except ValueError as error:
+        raise BadSetting(
+            name,
+            f"{error}. List hosts with commas: agents.example.com, *.example.com, 10.0.0.5:80.",
+        ) from error
 
 
 def _words(environ: Mapping[str, str], name: str) -> list[str]:

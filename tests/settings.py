@@ -11,6 +11,7 @@ atexit.register(shutil.rmtree, _data, ignore_errors=True)
 
 os.environ.setdefault("FLAKESTORM_SECRET_KEY", "tests-only-" + "0" * 40)
 os.environ.setdefault("FLAKESTORM_DATA", str(_data))
+os.environ["FLAKESTORM_AGENT_HOSTS"] = "127.0.0.1, localhost, agents.example.com, *.allowed.example"
 os.environ.pop("FLAKESTORM_AGENTS", None)  # a test names its own file
 
 from flakestorm_web.settings import *  # noqa: E402, F403

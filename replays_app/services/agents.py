@@ -22,7 +22,7 @@ from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.values import Json
 from replays_app.models import Agent, AgentVersion, Deployment, Project
-from replays_app.services import states, storable
+from replays_app.services import states, storable, versions
 from replays_app.services.errors import Refused
 
 HIDDEN = "hidden"
@@ -167,21 +167,9 @@ def _sync_versions(row: Agent, agent: OperatorAgent, synced: Synced) -> None:
         version.retired_at = timezone.now()
         version.save(update_fields=["retired_at"])
         synced.retired.append(f"{agent.name} {version.label}")
-    _end_deployments(row)
+    versions.end_earlier(row)
     for version in deployed:
         states.deployed_to_production(version)
-
-
-def _end_deployments(agent: Agent) -> None:
-    """In one environment the next version's start is the end of the one before it."""
-    following: dict[str, datetime] = {}
-    rows = Deployment.objects.filter(version__agent=agent).order_by("-started_at")
-    for deployment in rows:
-        ended_at = following.get(deployment.environment)
-        if deployment.ended_at is None and ended_at is not None:
-            deployment.ended_at = ended_at
-            deployment.save(update_fields=["ended_at"])
-        following[deployment.environment] = deployment.started_at
 
 
 def _from_file(name: str, label: str) -> AgentConfig:

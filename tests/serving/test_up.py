@@ -138,6 +138,7 @@ def test_a_taken_port_says_so_and_changes_nothing(tmp_path):
         (["--host", "192.0.2.1"], {}, "HOST is '192.0.2.1'"),
         ([], {"DATABASE_URL": "mysql://x"}, "DATABASE_URL: must be"),
         ([], {"FLAKESTORM_AGENTS": "no/such/file.yaml"}, "FLAKESTORM_AGENTS: "),
+        ([], {"FLAKESTORM_AGENT_HOSTS": "169.254.169.254"}, "FLAKESTORM_AGENT_HOSTS: 169."),
         ([], {"FLAKESTORM_LOG_LEVEL": "loud"}, "FLAKESTORM_LOG_LEVEL: is 'LOUD'"),
     ],
 )
