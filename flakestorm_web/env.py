@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import dj_database_url
 
+from flakestorm_web.mail import BadMail, Mail, read_mail
 from replays_app.engine.hosts import AllowedHosts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +45,8 @@ class Env:
     debug: bool
     lease_seconds: int
     log_level: str
+    mail: Mail | None  # None: invitations and reset links are given by hand
+    proxies: int  # in front of the web processes, each adding to X-Forwarded-For
 
     @property
     def is_sqlite(self) -> bool:
@@ -67,6 +70,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Env:
         debug=_flag(environ, "FLAKESTORM_DEBUG"),
         lease_seconds=_number(environ, "FLAKESTORM_LEASE_SECONDS", default=30, least=2),
         log_level=_choice(environ, "FLAKESTORM_LOG_LEVEL", LOG_LEVELS, default="INFO"),
+        mail=_mail(environ),
+        proxies=_number(environ, "FLAKESTORM_PROXIES", default=0, least=0),
     )
 
 
@@ -134,6 +139,15 @@ def _redis_url(url: str) -> str:
     if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
         raise BadSetting("REDIS_URL", "must start with redis://, rediss:// or unix://.")
     return url
+
+
+def _mail(environ: Mapping[str, str]) -> Mail | None:
+    try:
+        return read_mail(
+            environ.get("FLAKESTORM_EMAIL_URL", ""), environ.get("FLAKESTORM_EMAIL_FROM", "")
+        )
+    except BadMail as error:
+        raise BadSetting(error.name, error.problem) from error
 
 
 def _file(environ: Mapping[str, str], name: str) -> Path | None:

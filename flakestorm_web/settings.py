@@ -88,6 +88,19 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds; a link works once, and no longer than this
+
+MAIL_IS_ON = ENV.mail is not None
+EMAIL_BACKEND = ENV.mail.backend if ENV.mail else "django.core.mail.backends.dummy.EmailBackend"
+EMAIL_TIMEOUT = 10  # seconds
+if ENV.mail:
+    EMAIL_HOST, EMAIL_PORT = ENV.mail.host, ENV.mail.port
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = ENV.mail.user, ENV.mail.password
+    EMAIL_USE_TLS, EMAIL_USE_SSL = ENV.mail.starttls, ENV.mail.ssl
+    DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENV.mail.sender
+
+PROXIES = ENV.proxies
+
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_I18N = False

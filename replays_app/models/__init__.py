@@ -1,6 +1,13 @@
 """The data model, one noun a file."""
 
-from replays_app.models.access import ApiToken, Invitation, Membership, Project, Secret
+from replays_app.models.access import (
+    ApiToken,
+    FailedAttempt,
+    Invitation,
+    Membership,
+    Project,
+    Secret,
+)
 from replays_app.models.agent import Agent, AgentVersion, ConnectionCheck, Deployment
 from replays_app.models.ci import CiHook, Delivery
 from replays_app.models.contract import Contract, ContractRevision
@@ -33,6 +40,7 @@ __all__ = [
     "Count",
     "Delivery",
     "Deployment",
+    "FailedAttempt",
     "Import",
     "Incident",
     "Invitation",

@@ -116,3 +116,20 @@ class Secret(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class FailedAttempt(models.Model):
+    """A login (or another try of a secret) that did not succeed; rows live for an hour.
+
+    `key` is a keyed hash of whom or what it counts against: people type passwords into the field
+    of the user name, and those must not be stored.
+    """
+
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["key", "-at"])]
+
+    def __str__(self) -> str:
+        return f"a failure at {self.at:%H:%M:%S}"

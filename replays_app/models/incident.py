@@ -109,6 +109,8 @@ class Activity(models.Model):
         indexes = [
             models.Index(fields=["incident", "-id"]),
             models.Index(fields=["project", "-id"]),
+            models.Index(fields=["project", "actor", "-id"]),
+            models.Index(fields=["project", "verb", "-id"]),
         ]
 
     def __str__(self) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,6 +15,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
 from replays_app.access import member
+from replays_app.forms.people import LoginForm
 from replays_app.models import Membership
 
 
@@ -20,6 +23,8 @@ from replays_app.models import Membership
 class Login(LoginView):
     """A login that ran out while a page was open: htmx follows the redirect and would put this
     form into the page's middle. It is told to reload instead, which comes here with `next`."""
+
+    authentication_form = LoginForm
 
     def get_redirect_url(self) -> str:
         """Only a path of this site, and no door: the login would lead in circles."""
@@ -32,6 +37,22 @@ class Login(LoginView):
         if request.htmx:
             return HttpResponse(status=204, headers={"HX-Refresh": "true"})
         return super().dispatch(request, *args, **kwargs)
+
+    def form_invalid(self, form: LoginForm) -> HttpResponse:
+        response = super().form_invalid(form)
+        if form.too_many:
+            response.status_code = 429
+            response["Retry-After"] = str(form.too_many.wait)
+        return response
+
+
+@require_safe
+@login_not_required
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """Django's admin has a login of its own, which would be a way around the limit."""
+    if request.user.is_authenticated:
+        raise PermissionDenied("These pages are for the superusers of this installation.")
+    return redirect(f"{reverse('login')}?{urlencode({'next': request.GET.get('next', '')})}")
 
 
 @require_safe
