@@ -9,11 +9,16 @@ import signal
 import sys
 from types import FrameType
 
-from rq import Worker
+from redis.client import Pipeline
+from rq import Worker, worker_registration
 from rq.job import Job
 from rq.queue import Queue
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# Seconds: an idle worker shows itself every TTL - 15, a busy one every 30 (RQ's own rhythm), so
+# that one that was not seen for GONE_AFTER is no longer there.
+TTL = 30
+GONE_AFTER = 75
 
 
 class DoorbellWorker(Worker):
@@ -21,6 +26,14 @@ class DoorbellWorker(Worker):
 
     max_connection_wait_time = 5.0  # seconds between tries while Redis is away
     stopping = False
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Registers itself anew each time: RQ does so once, and a Redis that was emptied would
+        never hear of this worker again."""
+        super().heartbeat(timeout, pipeline)
+        connection = self.connection if pipeline is None else pipeline
+        connection.hset(self.key, mapping=self.serialize())
+        worker_registration.register(self, connection)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         self.stopping = True

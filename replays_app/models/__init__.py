@@ -11,6 +11,7 @@ from replays_app.models.access import (
 from replays_app.models.agent import Agent, AgentVersion, ConnectionCheck, Deployment
 from replays_app.models.ci import CiHook, Delivery
 from replays_app.models.contract import Contract, ContractRevision
+from replays_app.models.day import ReplayDay
 from replays_app.models.imports import Import
 from replays_app.models.incident import Activity, Incident
 from replays_app.models.run import (
@@ -47,6 +48,7 @@ __all__ = [
     "Judgement",
     "Membership",
     "Project",
+    "ReplayDay",
     "ReplaySession",
     "Run",
     "Secret",

@@ -46,6 +46,7 @@ class Delivery(models.Model):
     taken = models.BooleanField(default=False)  # its signature and time were right
     repeats = models.PositiveIntegerField(default=0)  # of the same id, answered from here
     body = models.TextField(blank=True)  # bounded
+    erased_at = models.DateTimeField(null=True, blank=True)  # the body is gone
     body_sha256 = models.CharField(max_length=64, blank=True)
     status = models.PositiveIntegerField()  # the HTTP status that was answered
     answer = models.JSONField(default=dict)

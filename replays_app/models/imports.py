@@ -20,6 +20,7 @@ class Import(models.Model):
     # In the order in which they came: [{"source", "status", "incident", "title", "notes",
     # "problems"}]; services.imports says which statuses there are.
     items = models.JSONField(default=list)
+    erased_at = models.DateTimeField(null=True, blank=True)  # titles, notes and problems are gone
 
     class Meta:
         indexes = [models.Index(fields=["project", "-id"])]

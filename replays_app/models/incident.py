@@ -79,6 +79,7 @@ class Incident(models.Model):
             models.Index(fields=["project", "severity", "-number"]),
             models.Index(fields=["project", "owner", "-number"]),
             models.Index(fields=["project", "-last_run_at"]),
+            models.Index(fields=["project", "state", "verdict", "-number"]),
         ]
 
     def __str__(self) -> str:

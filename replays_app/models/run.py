@@ -161,6 +161,11 @@ class Run(models.Model):
                 name="run_open",
                 condition=Q(status__in=["queued", "running"]),
             ),
+            models.Index(
+                fields=["project", "status", "id"],
+                name="run_open_in_project",
+                condition=Q(status__in=["queued", "running"]),
+            ),
         ]
 
     def __str__(self) -> str:

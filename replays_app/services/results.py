@@ -14,7 +14,7 @@ from replays_app.engine.formats.canonical import sha256_of
 from replays_app.engine.values import Evidence, Json, Outcome
 from replays_app.engine.values import Judgement as Said
 from replays_app.models import Attempt, AttemptPayload, Count, Incident, Judgement, Run
-from replays_app.services import activity, counts, states, storable
+from replays_app.services import activity, counts, days, states, storable
 from replays_app.services.contracts import contract_of
 from replays_app.services.errors import LostClaim
 from replays_app.services.sessions import session_of
@@ -45,7 +45,8 @@ def save_attempt(run: Run, number: int, evidence: Evidence, judgement: Said) -> 
     """
     with transaction.atomic():
         row = _held(run)
-        if not row.attempts.filter(number=number).exists():
+        is_new = not row.attempts.filter(number=number).exists()
+        if is_new:
             _insert(row, number, evidence, judgement)
             counter = column(judgement.outcome)
             Run.objects.filter(pk=row.pk).update(
@@ -54,6 +55,8 @@ def save_attempt(run: Run, number: int, evidence: Evidence, judgement: Said) -> 
         if row.count_id:
             row.count = Count.objects.select_for_update(no_key=True).get(pk=row.count_id)
             counts.rescore(row.count)
+        if is_new:
+            days.note_attempt(row, judgement)
         return wanted(row)
 
 
@@ -129,6 +132,7 @@ def close(
     if incident:
         states.note_run(incident, row)
         states.refresh(incident)
+    days.note_end(row)
 
 
 def targets(run: Run, incident: Incident | None) -> tuple[str, ...]:

@@ -125,6 +125,8 @@ def record_replay(
     run.status, run.token, run.started_at = Run.Status.RUNNING, uuid.uuid4(), timezone.now()
     run.lease_until = timezone.now() + timedelta(seconds=settings.ENV.lease_seconds)
     with transaction.atomic():
+        # The order of every end of a run: the incident comes before counts and days.
+        Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
         _save(run)
         if run.count_id:
             counts.allot(run, Count.objects.select_for_update(no_key=True).get(pk=run.count_id))

@@ -6,7 +6,7 @@ import logging
 
 from django.db import InterfaceError, OperationalError, connection
 
-from replays_app.services import claims, doorbell
+from replays_app.services import claims, doorbell, health
 
 log = logging.getLogger(__name__)
 
@@ -22,4 +22,6 @@ def sweep() -> list[str]:
         log.warning("The database cannot be reached (%s); the next sweep tries again.", error)
         connection.close()
         return []
-    return [queue for queue in due if doorbell.ring(queue, enough=1)]
+    rung = [queue for queue in due if doorbell.ring(queue, enough=1)]
+    health.note_sweep()
+    return rung

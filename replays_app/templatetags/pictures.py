@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from datetime import date
 
 from django import template
 from django.utils.html import format_html
@@ -164,4 +166,53 @@ def gauge(score: int, edge: int) -> SafeString:
         f"{left:.1%}",
         f"{width:.1%}",
         f"{0.01 + 0.98 * at:.1%}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DayScore:
+    """`score` in per cent; None: nothing was replayed that day."""
+
+    day: date
+    score: float | None
+    passed: int = 0  # attempts
+    judged: int = 0
+
+
+_DAY, _TOP = 10, 50  # a day's width and the height of 100 %, in the picture's own units
+
+
+def trend_words(days: list[DayScore]) -> str:
+    known = [d for d in days if d.score is not None]
+    if not known:
+        return f"No replays in the last {len(days)} days"
+    last, low = known[-1], min(known, key=lambda d: d.score)
+    said = f"Replay score by day, last {len(days)} days: {last.score:.0f} % on {last.day:%d %B}"
+    if low.score < last.score:
+        said += f", lowest {low.score:.0f} % on {low.day:%d %B}"
+    quiet = len(days) - len(known)
+    return said + (f"; {quiet} days without replays" if quiet else "")
+
+
+@register.simple_tag
+def trend(days: list[DayScore]) -> SafeString:
+    """A bar a day, as high as its score; 0 % is a sliver, a day without replays has no bar."""
+    bars = "".join(
+        f"M{_DAY * i + 1} {_TOP - (high := max(1, round(_TOP * d.score / 100)))}h8v{high}h-8Z"
+        for i, d in enumerate(days)
+        if d.score is not None
+    )
+    width = _DAY * len(days)
+    return format_html(
+        '<svg class="trend" role="img" aria-label="{}" viewBox="0 0 {} {}">'
+        '<path class="lines" d="M0 .5h{}M0 {}.5h{}M0 {}.5h{}"/><path class="bars" d="{}"/></svg>',
+        trend_words(days),
+        width,
+        _TOP + 1,
+        width,
+        _TOP // 2,
+        width,
+        _TOP,
+        width,
+        bars,
     )

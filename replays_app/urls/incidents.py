@@ -5,7 +5,6 @@ from django.urls import path
 from replays_app.views import home, incidents, runs, triage
 
 project = [
-    path("", home.project_home, name="project"),
     path("incidents/", incidents.incident_list, name="incidents"),
     path("incidents/<str:key>/", incidents.incident_page, name="incident"),
     path("incidents/<str:key>/export.yaml", incidents.export_yaml, name="incident-export"),

@@ -1,6 +1,8 @@
-"""Overview, retention and erasure, health and metrics."""
+"""Overview, retention and erasure. Health and metrics are answered by replays_app.middleware."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-project: list[URLPattern] = []  # below /p/<project>/
+from replays_app.views import overview
+
+project = [path("", overview.overview, name="project")]
 site: list[URLPattern] = []

@@ -14,9 +14,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from replays_app.access import member
 from replays_app.forms.people import LoginForm
-from replays_app.models import Membership
 
 
 @method_decorator(login_not_required, name="dispatch")
@@ -61,9 +59,3 @@ def home(request: HttpRequest) -> HttpResponse:
     if mine is None:
         return render(request, "replays/no_project.html", status=403)
     return redirect("project", mine.project.slug)
-
-
-@require_safe
-@member()
-def project_home(request: HttpRequest, membership: Membership) -> HttpResponse:
-    return redirect("incidents", membership.project.slug)

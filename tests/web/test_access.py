@@ -100,7 +100,7 @@ def test_a_key_that_is_none_is_not_found(team, key):
 def test_the_login_leads_to_ones_own_project(team, client):
     viewer = team.people["viewer"]
     response = client.post(reverse("login"), {"username": viewer, "password": "pw"}, follow=True)
-    assert response.redirect_chain[-1][0] == team.url("incidents")
+    assert response.redirect_chain[-1][0] == team.url("project")
 
 
 def test_a_wrong_password_keeps_the_name_that_was_typed(client, db):

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from rq.serializers import JSONSerializer
 
 from replays_app.services.doorbell import QUEUES
-from replays_app.worker import DoorbellWorker
+from replays_app.worker import TTL, DoorbellWorker
 
 AGAIN_AFTER = 1.0  # seconds; a worker that Redis has thrown out starts anew
 
@@ -56,6 +56,7 @@ def _work(queues: list[str], *, burst: bool) -> bool:
             [django_rq.get_queue(name, connection=redis) for name in queues],
             connection=redis,
             serializer=JSONSerializer,
+            worker_ttl=TTL,
         )
         worker.work(burst=burst, logging_level="WARNING")
     except (RedisError, OSError) as error:
