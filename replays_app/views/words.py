@@ -102,3 +102,20 @@ def invariant_words(invariant: dict[str, Any]) -> str:
 def when_words(invariant: dict[str, Any]) -> str:
     """Empty for `always`."""
     return _WHEN.get(str(invariant.get("when", "always")), "")
+
+
+def fault_words(scenario: dict[str, Any]) -> list[str]:
+    """The faults of a chaos scenario, a line each: `market_data: timeout, probability 0.5`."""
+    lines = []
+    for kind, subject in (("tool_faults", "tool"), ("llm_faults", ""), ("context_attacks", "type")):
+        for fault in scenario.get(kind) or ():
+            who = str(fault.get(subject, "")) if subject else "the model"
+            who = "every tool" if who == "*" else who
+            what = [str(fault["mode"])] if "mode" in fault else []
+            what += [
+                f"{name.replace('_', ' ')} {json_text(value, indent=None)}"
+                for name, value in fault.items()
+                if name not in (subject, "mode") and value is not None
+            ]
+            lines.append(f"{who}: {', '.join(what)}" if what else who)
+    return lines
