@@ -17,7 +17,6 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
 from replays_app.engine.agents.reach import refusal
-from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.formats.session import Session
@@ -151,10 +150,10 @@ class Shift:
         plans: list[Plan] = []
         fault: Exception | None = None
         try:
-            config, plans = await self.db(prepare, runs)
-            if config is not None and plans and not self.leaving:
+            reach, plans = await self.db(prepare, runs)
+            if reach is not None and plans and not self.leaving:
                 self.may_be_cut = True
-                await self._replay(config, plans)
+                await self._replay(reach, plans)
         except Exception as error:
             fault = error
             raise
@@ -162,12 +161,18 @@ class Shift:
             self.may_be_cut = False
             await self._settle(runs, plans, fault)
 
-    async def _replay(self, config: AgentConfig, plans: list[Plan]) -> None:
+    async def _replay(self, reach: agents.Reach, plans: list[Plan]) -> None:
         wanted = sum(len(plan.missing) for plan in plans)
         attempts = Attempts(plans, until=self.began + HAND_OVER_AFTER)
         live_tools, token = plans[0].run.live_tools, plans[0].run.token
         assert token is not None
-        async with Replayer(config, live_tools=live_tools, wanted=max(1, wanted)) as replayer:
+        async with Replayer(
+            reach.config,
+            live_tools=live_tools,
+            wanted=max(1, wanted),
+            hosts=reach.hosts,
+            mask=reach.mask,
+        ) as replayer:
             replaying = asyncio.create_task(
                 replay_all(
                     attempts,
@@ -251,32 +256,32 @@ class Shift:
         return time.monotonic() - self.began
 
 
-def prepare(runs: list[Run]) -> tuple[AgentConfig | None, list[Plan]]:
+def prepare(runs: list[Run]) -> tuple[agents.Reach | None, list[Plan]]:
     """What the runs of one claim need. Those that cannot be done are finished with the reason."""
     first = runs[0]
     try:
-        config = agents.config_for(first.version)
+        reach = agents.reach_of(first.version)
     except agents.Unusable as error:
         for run in runs:
             results.finish(run, problem=str(error))
         return None, []
     assert first.token is not None
-    claims.start(first.token, agents.shown_config(config))
+    claims.start(first.token, reach.shown)
     plans = []
     for run in runs:
         try:
             session = session_of(run.session_revision)
             contract = contract_of(run.contract_revision)
-            problem = refusal(config, session, live_tools=run.live_tools)
+            problem = refusal(reach.config, session, live_tools=run.live_tools)
         except FormatError as error:
             problem = f"The stored recording or contract cannot be read: {error}"
         if problem:
-            results.finish(run, problem=problem)
+            results.finish(run, problem=reach.mask.text(problem))
             continue
         there = set(run.attempts.values_list("number", flat=True))
         missing = [number for number in range(1, run.planned + 1) if number not in there]
         plans.append(Plan(run, session, contract, missing, results.wanted(run)))
-    return config, plans
+    return reach, plans
 
 
 def _lose(plan: Plan) -> None:

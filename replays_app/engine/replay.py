@@ -29,6 +29,8 @@ from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.formats.session import Session
 from replays_app.engine.gateway.deck import Deck
 from replays_app.engine.gateway.server import Gateway
+from replays_app.engine.hosts import AllowedHosts
+from replays_app.engine.masking import Mask
 from replays_app.engine.tape import Tape, TapeSettings
 from replays_app.engine.values import Evidence, Failure, Json, Judgement
 
@@ -52,6 +54,8 @@ class Replayer:
 
     `wanted`: how many attempts will be asked for; the pool of processes grows no larger.
     `environ`: what a started agent may inherit from (agents/starting.py says which names).
+    `hosts`: where to connect to, the agent and what stays live; None: anywhere.
+    `mask`: what must not be in the evidence.
     """
 
     def __init__(
@@ -63,6 +67,8 @@ class Replayer:
         now: Callable[[], datetime] = utc_now,
         token: Callable[[], str] = new_token,
         environ: Mapping[str, str] = os.environ,
+        hosts: AllowedHosts | None = None,
+        mask: Mask | None = None,
     ) -> None:
         self.agent = agent
         self.injection: Injection = injection_of(agent, live_tools=live_tools)
@@ -71,14 +77,16 @@ class Replayer:
         self._now = now
         self._token = token
         self._environ = environ
+        self._hosts = hosts
+        self._mask = mask or Mask()
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with self._exit as stack:
-            self._http = await stack.enter_async_context(HttpClient())
+            self._http = await stack.enter_async_context(HttpClient(self._hosts))
             gateway: Gateway | None = None
             if self.injection in ("proxy", "tool_url"):
-                gateway = await stack.enter_async_context(Gateway())
+                gateway = await stack.enter_async_context(Gateway(hosts=self._hosts))
             self._pool = Pool(
                 self.agent,
                 injection=self.injection,
@@ -118,6 +126,9 @@ class Replayer:
 
     async def attempt(self, session: Session) -> Evidence:
         """One attempt. Trouble with the agent or the network is evidence, not an exception."""
+        return self._mask.evidence(await self._attempt(session))
+
+    async def _attempt(self, session: Session) -> Evidence:
         blank = Evidence(answer=None, injection=self.injection, started_at=self._now().isoformat())
         request = self._prepare(session)
         if isinstance(request, Failure):

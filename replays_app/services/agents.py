@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +21,15 @@ from replays_app.engine.formats.agents_file import (
 )
 from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.errors import FormatError
+from replays_app.engine.hosts import AllowedHosts, HostRefused
+from replays_app.engine.masking import Mask
 from replays_app.engine.values import Json
 from replays_app.models import Agent, AgentVersion, Deployment, Project
-from replays_app.services import states, storable, versions
+from replays_app.services import secrets, states, storable, versions
 from replays_app.services.errors import Refused
 
 HIDDEN = "hidden"
+STAND_IN = "x" * 16  # for a secret whose value nobody needs to know here; long enough for a token
 LONGEST = 100  # characters of an agent's name and a version's label; the columns' width
 # What only the operator's file may say, because it runs something.
 OPERATORS_ONLY = ("start", "env", "cwd", "python")
@@ -39,23 +43,73 @@ class NotHere(Unusable):
     """It cannot be had in this process; a worker may have what is missing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """All that a worker needs to reach a version. An operator's agent is not limited by hosts."""
+
+    config: AgentConfig = field(repr=False)
+    shown: dict[str, Json]
+    hosts: AllowedHosts | None = None
+    mask: Mask = field(default_factory=Mask)
+
+
+def reach_of(version: AgentVersion) -> Reach:
+    """For a worker, now: with the values of the project's secrets. Raises Unusable."""
+    agent = version.agent
+    if agent.origin == Agent.Origin.OPERATOR:
+        config = config_for(version)
+        return Reach(config=config, shown=shown_config(config))
+    value = _own(version)
+    try:
+        known = secrets.values(agent.project, secrets.references(value))
+    except Refused as error:
+        raise Unusable(str(error)) from error
+    return Reach(
+        config=_finish(value, agent, known),
+        shown=shown_config(AgentConfig.model_validate(value, strict=False)),
+        hosts=settings.ENV.agent_hosts,
+        mask=Mask(known),
+    )
+
+
 def config_for(version: AgentVersion) -> AgentConfig:
-    """How to reach this version. An operator's agent comes from the operator's file, read now; no
-    row can name a program to run. Raises Unusable (or NotHere) with the remedy."""
+    """How to reach this version, with stand-ins where a project's agent needs secrets. An
+    operator's agent comes from the operator's file, read now; no row can name a program to run.
+    Raises Unusable (or NotHere) with the remedy."""
     agent = version.agent
     if agent.origin == Agent.Origin.OPERATOR:
         return _from_file(agent.name, version.label)
-    value = {"version": version.label, **agent.config, **version.overrides}
+    return _finish(_own(version), agent, dict.fromkeys(secrets.names(agent.project), STAND_IN))
+
+
+def _own(version: AgentVersion) -> dict[str, Json]:
+    agent = version.agent
+    value = {**agent.config, "version": version.label, **version.overrides}
     if named := [key for key in OPERATORS_ONLY if value.get(key)]:
         raise Unusable(
             f"{agent} has {', '.join(named)} of its own, which only the operator's agents file may "
             "have; move this agent there."
         )
+    return value
+
+
+def _finish(value: dict[str, Json], agent: Agent, known: Mapping[str, str]) -> AgentConfig:
+    """Never from our own environment. Raises Unusable."""
+    if missing := sorted(secrets.references(value) - set(known)):
+        raise Unusable(
+            f"{agent} refers to ${{{missing[0]}}}, and the project has no secret of that name; "
+            "have an admin save it under Settings, Secrets."
+        )
     document = Document(value, f"agent {agent}")
     try:
-        return finish_agent(value, document, lambda at: at, environ={}, directory=Path())
+        config = finish_agent(value, document, lambda at: at, environ=known, directory=Path())
+        for url in filter(None, (config.endpoint, config.reset_endpoint)):
+            settings.ENV.agent_hosts.check(url)
     except FormatError as error:
         raise Unusable(str(error)) from error
+    except HostRefused as error:
+        raise Unusable(f"{agent}: {error}.") from error
+    return config
 
 
 def shown_config(config: AgentConfig) -> dict[str, Json]:

@@ -9,7 +9,7 @@ import pytest
 
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.models import Deployment
-from replays_app.services import agents
+from replays_app.services import agents, secrets
 from replays_app.services.errors import Refused
 from tests import factories
 
@@ -155,7 +155,10 @@ def test_a_configuration_that_cannot_be_had_says_why(project, file, settings, ch
     [
         ({"start": "sh"}, "start of its own, which only the operator"),
         ({"env": {"A": "b"}}, "env of its own"),
-        ({"endpoint": "http://${HOME}/"}, "HOME is not set"),
+        ({"endpoint": "http://${HOME}/"}, "no secret of that name"),
+        ({"endpoint": "http://elsewhere.example/"}, "is not one of the hosts"),
+        ({"endpoint": "http://169.254.169.254/"}, "never connected to"),
+        ({"reset_endpoint": "http://elsewhere.example/"}, "is not one of the hosts"),
         ({"endpoint": "nowhere"}, "must be a URL"),
     ],
 )
@@ -171,6 +174,44 @@ def test_a_versions_overrides_are_laid_over_its_agent(project):
     config = agents.config_for(version)
     assert (config.endpoint, config.timeout) == ("http://127.0.0.1:10/v2", 5000)
     assert config.version == "v2"
+
+
+def test_a_worker_gets_the_secrets_and_what_is_shown_has_their_names_only(project):
+    secrets.save(project, "TOKEN", "s3cret-value", None)
+    secrets.save(project, "UNUSED", "another-value", None)
+    url = "http://127.0.0.1:9/${TOKEN}/invoke"
+    headers = {"Authorization": "Bearer ${TOKEN}"}
+    version = factories.version(factories.agent(project, endpoint=url, headers=headers))
+    reach = agents.reach_of(version)
+    assert reach.config.endpoint == "http://127.0.0.1:9/s3cret-value/invoke"
+    assert reach.config.headers == {"Authorization": "Bearer s3cret-value"}
+    assert reach.mask.text("got s3cret-value") == "got ‹secret TOKEN›"
+    assert "s3cret-value" not in json.dumps(reach.shown) + repr(reach)
+    assert reach.shown["endpoint"] == url
+    used = dict(project.secrets.values_list("name", "last_used_at"))
+    assert used["TOKEN"] and used["UNUSED"] is None
+
+
+def test_a_page_never_needs_a_secrets_value(project):
+    secrets.save(project, "TOKEN", "s3cret-value", None)
+    version = factories.version(factories.agent(project, gateway_token="${TOKEN}"))
+    config = agents.config_for(version)
+    assert config.gateway_token == agents.STAND_IN
+    assert project.secrets.get().last_used_at is None
+
+
+def test_secrets_that_another_key_encrypted_make_the_agent_unusable(project, settings):
+    secrets.save(project, "TOKEN", "s3cret-value", None)
+    version = factories.version(factories.agent(project, gateway_token="${TOKEN}"))
+    settings.SECRET_KEY = "another" * 8
+    with pytest.raises(agents.Unusable, match="FLAKESTORM_SECRET_KEY"):
+        agents.reach_of(version)
+
+
+def test_an_operators_agent_is_not_limited_by_hosts(project, file, monkeypatch):
+    agents.sync_operator_agents(file)
+    monkeypatch.setenv("CLERK_KEY", "k")
+    assert agents.reach_of(project.agents.get().versions.first()).hosts is None
 
 
 def test_what_is_shown_hides_every_value_that_may_be_secret():

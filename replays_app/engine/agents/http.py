@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from replays_app.engine.agents.request import Request
+from replays_app.engine.connecting import open_connector
+from replays_app.engine.hosts import AllowedHosts, HostRefused
 from replays_app.engine.values import Failure
 
 if TYPE_CHECKING:
     import aiohttp
+    from aiohttp.abc import AbstractResolver
 
 MAX_ANSWER = 5 * 2**20  # bytes, unpacked
 CONNECT_S = 10.0  # longest wait for a connection, if agent.timeout is not shorter
@@ -39,16 +42,23 @@ class Sent:
 
 
 class HttpClient:
-    """An async context manager, bound to the running loop."""
+    """An async context manager, bound to the running loop.
 
-    def __init__(self) -> None:
+    `hosts`: where it may connect to; None: anywhere. `resolver`: None: the system's.
+    """
+
+    def __init__(
+        self, hosts: AllowedHosts | None = None, resolver: AbstractResolver | None = None
+    ) -> None:
+        self._hosts = hosts
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         import aiohttp  # late: 230 ms
 
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True, limit=0),
+            connector=open_connector(self._hosts, self._resolver, force_close=True, limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(_send_once,),
             headers={"User-Agent": "flakestorm", "Accept": "*/*"},
@@ -101,6 +111,8 @@ class HttpClient:
         # Below our own limit, so that an address that swallows packets is not called a slow agent.
         connect = min(CONNECT_S, timeout_ms / 1000 * 0.9)
         try:
+            if self._hosts is not None:
+                self._hosts.check(request.url)
             async with self._session.request(
                 request.method,
                 request.url,
@@ -151,6 +163,10 @@ def _explain(error: Exception, request: Request) -> _Refusal:
 
     where = f"{request.method} {request.url}"
     match error:
+        case HostRefused():
+            return _not_allowed(error)
+        case aiohttp.ClientConnectorError(os_error=HostRefused() as refused):
+            return _not_allowed(refused)
         case aiohttp.ClientConnectorDNSError():
             return _ours("unknown_host", f"the host of {request.url} is unknown", "the host name")
         case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
@@ -173,6 +189,10 @@ def _explain(error: Exception, request: Request) -> _Refusal:
                 )
             )
     return _ours("bad_request", f"{where} cannot be sent: {error}", "agent.headers and")
+
+
+def _not_allowed(refused: HostRefused) -> _Refusal:
+    return _Refusal(Failure(whose="ours", code="host_refused", message=str(refused)))
 
 
 def _ours(code: str, saw: str, check: str) -> _Refusal:

@@ -302,7 +302,9 @@ class Connection(asyncio.Protocol):
 
     async def _dig(self, request: Request, deck: Deck, play: Play, authority: str) -> None:
         try:
-            await forward.tunnel(authority, self._transport, self._early, self.connection_lost)
+            await forward.tunnel(
+                authority, self._transport, self._early, self.connection_lost, self._listener.hosts
+            )
         except (OSError, ValueError) as error:
             self._task = self._playing = None
             detail = f"{authority} could not be reached: {str(error) or 'timed out'}"
@@ -317,7 +319,7 @@ class Connection(asyncio.Protocol):
 
     async def _forward(self, request: Request, deck: Deck, play: Play) -> None:
         session = self._listener.upstream()
-        done = await forward.forward(session, request, play.url, self._write)
+        done = await forward.forward(session, request, play.url, self._write, self._listener.hosts)
         self._task = self._playing = None
         deck.tape.end(play, now_ms=deck.now_ms(), status=done.status, lost=done.error)
         if done.is_cut_off:

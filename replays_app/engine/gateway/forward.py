@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replays_app.engine.connecting import addresses, open_connector
 from replays_app.engine.gateway import wire
 from replays_app.engine.gateway.rules import split_authority
 from replays_app.engine.gateway.wire import Request
+from replays_app.engine.hosts import AllowedHosts
 
 if TYPE_CHECKING:
     import aiohttp
@@ -31,22 +33,31 @@ class Done:
     is_cut_off: bool = False  # to be reset: some clients take an answer that just ends for whole
 
 
-def open_session(ssl_context: object = None) -> aiohttp.ClientSession:
+def open_session(
+    ssl_context: object = None, hosts: AllowedHosts | None = None
+) -> aiohttp.ClientSession:
     """Sends what it is given and returns what comes: no redirects, cookies or decompression. It
-    ignores the proxy variables of our own environment, which may point back at a gateway."""
+    ignores the proxy variables of our own environment, which may point back at a gateway. With
+    `hosts` it only connects to those, and `forward` is to be told of them too."""
     import aiohttp
 
     return aiohttp.ClientSession(
         auto_decompress=False,
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        connector=aiohttp.TCPConnector(limit=0, ssl=ssl_context or True),  # type: ignore[arg-type]
+        connector=open_connector(hosts, limit=0, ssl=ssl_context or True),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENT_S),
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
     )
 
 
-async def forward(session: aiohttp.ClientSession, request: Request, url: str, write: Write) -> Done:
+async def forward(
+    session: aiohttp.ClientSession,
+    request: Request,
+    url: str,
+    write: Write,
+    hosts: AllowedHosts | None = None,
+) -> Done:
     """Send the request on and stream the answer back."""
     import aiohttp
     from multidict import CIMultiDict
@@ -59,6 +70,9 @@ async def forward(session: aiohttp.ClientSession, request: Request, url: str, wr
     )
     status = 0
     try:
+        if hosts is not None:
+            target = URL(url, encoded=True)
+            hosts.check_host(target.raw_host or "", target.port or 0)
         async with session.request(
             request.method,
             URL(url, encoded=True),
@@ -98,18 +112,34 @@ def _head(answer: aiohttp.ClientResponse, request: Request) -> tuple[bytes, bool
 
 
 async def tunnel(
-    authority: str, agent: asyncio.Transport, early: bytes, lost: Callable[[Exception | None], None]
+    authority: str,
+    agent: asyncio.Transport,
+    early: bytes,
+    lost: Callable[[Exception | None], None],
+    hosts: AllowedHosts | None = None,
 ) -> None:
     """Join the agent's connection with one to `authority`, from now on unread. `early`: what the
     agent has sent already; `lost` is called when its connection ends. Raises OSError."""
     host, port = split_authority(authority, 443)
-    loop = asyncio.get_running_loop()
     async with asyncio.timeout(_CONNECT_S):
-        far, _ = await loop.create_connection(lambda: _End(agent), host, port)
+        far = await _reach(lambda: _End(agent), await addresses(hosts, host, port), port)
     agent.set_protocol(_End(far, lost))
     agent.write(wire.ESTABLISHED)
     far.write(early)
     agent.resume_reading()
+
+
+async def _reach(end: Callable[[], _End], addresses: list[str], port: int) -> asyncio.Transport:
+    """A connection to the first of the addresses that takes one."""
+    trouble: OSError = OSError("it has no address")
+    for address in addresses:
+        try:
+            far, _ = await asyncio.get_running_loop().create_connection(end, address, port)
+        except OSError as error:
+            trouble = error
+        else:
+            return far
+    raise trouble
 
 
 class _End(asyncio.Protocol):

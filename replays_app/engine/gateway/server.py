@@ -19,6 +19,7 @@ from replays_app.engine.gateway.connection import Connection
 from replays_app.engine.gateway.deck import Deck
 from replays_app.engine.gateway.trust import CA_VARIABLES
 from replays_app.engine.gateway.wire import Limits
+from replays_app.engine.hosts import AllowedHosts
 
 if TYPE_CHECKING:
     import ssl
@@ -45,12 +46,18 @@ _SHORTEST_PUBLIC_TOKEN = 16
 
 
 class Gateway:
-    """`upstream_ssl`: how live hosts behind an intercepted name are verified; None: as usual."""
+    """`upstream_ssl`: how live hosts behind an intercepted name are verified; None: as usual.
+    `hosts`: which live hosts it may connect to; None: any that passthrough names."""
 
     def __init__(
-        self, *, limits: Limits | None = None, upstream_ssl: ssl.SSLContext | None = None
+        self,
+        *,
+        limits: Limits | None = None,
+        upstream_ssl: ssl.SSLContext | None = None,
+        hosts: AllowedHosts | None = None,
     ) -> None:
         self.limits = limits or Limits()
+        self.hosts = hosts
         self._upstream_ssl = upstream_ssl
         self._listeners: set[Listener] = set()
         self._ca: CertificateAuthority | None = None
@@ -84,7 +91,7 @@ class Gateway:
     @property
     def upstream(self) -> aiohttp.ClientSession:
         if self._upstream is None:
-            self._upstream = forward.open_session(self._upstream_ssl)
+            self._upstream = forward.open_session(self._upstream_ssl, self.hosts)
         return self._upstream
 
     async def listen(
@@ -113,6 +120,7 @@ class Listener:
     def __init__(self, gateway: Gateway, host: str, token: str) -> None:
         self.token = token
         self.limits = gateway.limits
+        self.hosts = gateway.hosts
         self.port = 0
         self.deck: Deck | None = None
         self._gateway = gateway
