@@ -34,6 +34,7 @@ class BadSetting(SystemExit):
 class Env:
     data: Path
     secret_key: str
+    old_secret_keys: list[str]  # still read: sessions, links and stored secrets made under them
     database: dict[str, object]
     redis_url: str
     redis_embedded: bool
@@ -45,6 +46,8 @@ class Env:
     debug: bool
     lease_seconds: int
     log_level: str
+    log_format: str
+    metrics_token: str  # empty: /metrics is not there
     mail: Mail | None  # None: invitations and reset links are given by hand
     proxies: int  # in front of the web processes, each adding to X-Forwarded-For
 
@@ -59,6 +62,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Env:
     return Env(
         data=data,
         secret_key=_secret_key(environ, data),
+        old_secret_keys=_old_secret_keys(environ),
         database=_database(environ, data),
         redis_url=_redis_url(redis_url) if redis_url else embedded_redis_url(data),
         redis_embedded=not redis_url,
@@ -70,6 +74,10 @@ def read(environ: Mapping[str, str] = os.environ) -> Env:
         debug=_flag(environ, "FLAKESTORM_DEBUG"),
         lease_seconds=_number(environ, "FLAKESTORM_LEASE_SECONDS", default=30, least=2),
         log_level=_choice(environ, "FLAKESTORM_LOG_LEVEL", LOG_LEVELS, default="INFO"),
+        log_format=_choice(
+            environ, "FLAKESTORM_LOG_FORMAT", ("TEXT", "JSON"), default="TEXT"
+        ).lower(),
+        metrics_token=_metrics_token(environ),
         mail=_mail(environ),
         proxies=_number(environ, "FLAKESTORM_PROXIES", default=0, least=0),
     )
@@ -112,6 +120,22 @@ def _secret_key(environ: Mapping[str, str], data: Path) -> str:
     return key
 
 
+def _old_secret_keys(environ: Mapping[str, str]) -> list[str]:
+    name = "FLAKESTORM_OLD_SECRET_KEYS"
+    keys = _words(environ, name)
+    if short := next((key for key in keys if len(key) < 32), None):
+        raise BadSetting(name, f"holds a key of {len(short)} characters, needs at least 32 each.")
+    return keys
+
+
+def _metrics_token(environ: Mapping[str, str]) -> str:
+    name = "FLAKESTORM_METRICS_TOKEN"
+    token = environ.get(name, "").strip()
+    if token and (len(token) < 16 or not token.isascii() or not token.isprintable()):
+        raise BadSetting(name, "must be at least 16 printable ASCII characters.")
+    return token
+
+
 def _database(environ: Mapping[str, str], data: Path) -> dict[str, object]:
     url = environ.get("DATABASE_URL") or f"sqlite:///{data / 'db.sqlite3'}"
     try:
@@ -128,6 +152,9 @@ def _database(environ: Mapping[str, str], data: Path) -> dict[str, object]:
         }
     elif engine.endswith("postgresql"):
         config["CONN_HEALTH_CHECKS"] = True
+        options = config.setdefault("OPTIONS", {})
+        assert isinstance(options, dict)
+        options.setdefault("connect_timeout", 5)  # seconds; a database that hangs is away
     else:
         raise BadSetting(
             "DATABASE_URL", "must be sqlite:///path or postgresql://user:password@host:port/name."

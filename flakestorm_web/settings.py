@@ -5,11 +5,13 @@ from __future__ import annotations
 from csp.constants import NONE, SELF
 
 from flakestorm_web import env as _env
+from replays_app import logs
 
 ENV = _env.read()
 BASE_DIR = _env.ROOT
 
 SECRET_KEY = ENV.secret_key
+SECRET_KEY_FALLBACKS = ENV.old_secret_keys
 DEBUG = ENV.debug
 ALLOWED_HOSTS = ENV.hosts
 CSRF_TRUSTED_ORIGINS = ENV.origins
@@ -28,6 +30,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "replays_app.middleware.RequestLog",
+    "replays_app.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -135,13 +139,10 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
 if ENV.https:
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    # HSTS speaks for this host alone: the product cannot know what else its operator serves from
+    # subdomains, and a wrong promise there lasts a year.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": ENV.log_level},
-}
+LOGGING = logs.config(ENV.log_format, ENV.log_level)

@@ -13,3 +13,6 @@ urlpatterns = [
     path("django-rq/", include("django_rq.urls")),
     path("", include("replays_app.urls")),
 ]
+
+handler400 = "replays_app.views.errors.bad_request"
+handler500 = "replays_app.views.errors.server_error"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import logging
 import signal
@@ -16,6 +17,7 @@ from typing import ParamSpec, Self, TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
+from replays_app import logs
 from replays_app.engine.agents.reach import refusal
 from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.errors import FormatError
@@ -126,7 +128,10 @@ class Shift:
                 # Whoever is idle may come and help with the rest.
                 if await self.db(claims.due, self.queue):
                     await self.db(doorbell.ring, self.queue)
-                await self._execute(runs)
+                with logs.bound(claim=str(runs[0].token), runs=[run.pk for run in runs]):
+                    log.info("Replaying on %s.", runs[0].version)
+                    await self._execute(runs)
+                    log.info("Done after %.1f s.", self._age())
         except asyncio.CancelledError:
             if not self.leaving:
                 raise
@@ -135,7 +140,9 @@ class Shift:
         """A call of a service, in the database's thread. Services are transactions that may be
         repeated, so that a database which is away or locked for a while costs only time."""
         loop = asyncio.get_running_loop()
-        bound = functools.partial(call, *args, **kwargs)
+        # With the context of this task, for the lines that a service logs.
+        run = contextvars.copy_context().run
+        bound = functools.partial(run, functools.partial(call, *args, **kwargs))
         for pause in PATIENCE:
             try:
                 return await loop.run_in_executor(self.thread, bound)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
@@ -98,3 +99,15 @@ def test_a_check_stops_when_the_verdict_is_reached(site):
     assert run.count.verdict == "Still failing"
     # Attempts that overtook the first two are kept; most of the hundred were never begun.
     assert 2 <= run.ended < 50
+
+
+def test_a_workers_lines_name_the_runs_and_their_claim(site):
+    site.environ["FLAKESTORM_LOG_FORMAT"] = "json"
+    site.start_redis()
+    site.start_worker()
+    run = runs.request_replay(reported(site, "hello"), site.version, attempts=1, actor=None)
+    eventually(lambda: "Done after" in site.log(), what="the replay")
+    lines = [json.loads(line) for line in site.log().splitlines() if line.startswith("{")]
+    (first,) = [line for line in lines if line["message"] == "Replaying on v1."]
+    assert first["runs"] == [run.pk]
+    assert len(first["claim"]) == 36
