@@ -43,9 +43,9 @@ class Delivery(models.Model):
     webhook_id = models.CharField(max_length=200, blank=True)
     received_at = models.DateTimeField(auto_now_add=True)
     source = models.GenericIPAddressField(null=True, blank=True)
-    taken = models.BooleanField(default=False)  # its signature and time were right
+    taken = models.BooleanField(default=False)  # it queued a batch; the id is used up by it
     repeats = models.PositiveIntegerField(default=0)  # of the same id, answered from here
-    body = models.TextField(blank=True)  # bounded
+    body = models.TextField(blank=True)  # bounded, and only of who has the secret
     erased_at = models.DateTimeField(null=True, blank=True)  # the body is gone
     body_sha256 = models.CharField(max_length=64, blank=True)
     status = models.PositiveIntegerField()  # the HTTP status that was answered

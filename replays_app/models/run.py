@@ -26,8 +26,12 @@ class Batch(models.Model):
     via = models.CharField(max_length=20, default="page")  # page, api, webhook
     # What was asked for: {"all": true}, {"tags": […]} or {"incidents": [keys]}.
     selection = models.JSONField(default=dict)
-    # What was asked for and has no run: [{"incident": key, "why": …}].
+    # What was asked for and has no run: [{"incident": key, "why": …, "guard": bool}].
     left_out = models.JSONField(default=list)
+    # Incidents that were fixed when it was asked for, with a run or without (engine.gate.Gate).
+    guards = models.PositiveIntegerField(default=0)
+    strict = models.BooleanField(default=False)  # a suspect guard is not let pass
+    attempts = models.PositiveIntegerField(default=1)  # of an incident that is no guard
     cancelled_at = models.DateTimeField(null=True, blank=True)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
@@ -104,6 +108,7 @@ class Run(models.Model):
     class Purpose(models.TextChoices):
         CHECK = "check"  # may stop as soon as the count's verdict is reached
         REPRODUCE = "reproduce"  # a number of attempts that is fixed beforehand
+        GUARD = "guard"  # of a fixed incident: five, and more only when one fails (engine.gate)
 
     LETTERS = {"passed": "p", "failed": "f", "diverged": "d", "errored": "e", "not judged": "n"}
 
@@ -148,6 +153,7 @@ class Run(models.Model):
     not_judged = models.PositiveIntegerField(default=0)
     headline = models.CharField(max_length=300, blank=True)
     problem = models.TextField(blank=True)  # why the whole run could not be done, and the remedy
+    gate = models.CharField(max_length=20, blank=True)  # a guard's engine.gate.Word, at its end
     injection = models.CharField(max_length=20, blank=True)
     agent_config = models.JSONField(default=dict)  # what was run, without values of env or headers
 

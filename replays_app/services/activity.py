@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from replays_app.engine.values import Json
@@ -24,3 +25,30 @@ def record(
     return Activity.objects.create(
         project=project, incident=incident, run=run, actor=actor, verb=verb, data=data
     )
+
+
+def replays_requested(runs: Iterable[Run], *, actor: User | None) -> None:
+    """The same line for every one of a batch of saved runs, in one statement."""
+    Activity.objects.bulk_create(
+        Activity(
+            project_id=run.project_id,
+            incident_id=run.incident_id,
+            run=run,
+            actor=actor,
+            verb="replay requested",
+            data=request_data(run),
+        )
+        for run in runs
+    )
+
+
+def request_data(run: Run) -> dict[str, Json]:
+    """What was asked for; a guard's attempts follow from what they show."""
+    asked = {} if run.purpose == Run.Purpose.GUARD else {"attempts": run.planned}
+    return {
+        "version": run.version.label,
+        **asked,
+        "purpose": str(run.purpose),
+        "via": run.via,
+        **({"batch": run.batch_id} if run.batch_id else {}),
+    }

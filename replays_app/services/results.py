@@ -14,7 +14,7 @@ from replays_app.engine.formats.canonical import sha256_of
 from replays_app.engine.values import Evidence, Json, Outcome
 from replays_app.engine.values import Judgement as Said
 from replays_app.models import Attempt, AttemptPayload, Count, Incident, Judgement, Run
-from replays_app.services import activity, counts, days, states, storable
+from replays_app.services import activity, counts, days, gates, states, storable
 from replays_app.services.contracts import contract_of
 from replays_app.services.errors import LostClaim
 from replays_app.services.sessions import session_of
@@ -66,9 +66,12 @@ def wanted(run: Run) -> int:
     A check ends when the verdict falls on its watch, and begins no attempt that would be too late
     if all that are under way passed: a model call costs money. Scoring that waits for another run
     limits nothing, nor does an older verdict: a person who asks for attempts after it gets them.
+    A guard goes by its own attempts (engine.gate): five, and more when one of them fails.
     """
     if run.cancel_requested:
         return 0
+    if run.purpose == Run.Purpose.GUARD:
+        return gates.look_at(run).last_wanted
     count = run.count
     if run.purpose != Run.Purpose.CHECK or count is None or run.count_offset is None:
         return run.planned
@@ -106,9 +109,13 @@ def close(
     row.problem = storable.text(problem)
     seen = [o for o in WORST_FIRST if getattr(row, column(o))]
     row.outcome = seen[0] if seen else Outcome.ERRORED if problem else ""
-    row.headline = storable.text(_headline(row), states.HEADLINE)
+    headline = _headline(row)
+    if row.purpose == Run.Purpose.GUARD:
+        row.gate, headline = gates.speak(row, headline)
+    row.headline = storable.text(headline, states.HEADLINE)
     row.save(
         update_fields=[
+            "gate",
             "status",
             "token",
             "lease_until",
@@ -145,7 +152,7 @@ def targets(run: Run, incident: Incident | None) -> tuple[str, ...]:
 def _held(run: Run) -> Run:
     row = (
         Run.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("version", "project")
+        .select_related("version", "project", "batch")
         .filter(pk=run.pk, token=run.token, status=Run.Status.RUNNING)
         .exclude(token=None)
         .first()

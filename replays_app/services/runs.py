@@ -5,25 +5,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from replays_app.engine.agents.reach import refusal
-from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.values import Evidence, Judgement
-from replays_app.engine.verdict import PRESETS, REPRODUCTION_ATTEMPTS
 from replays_app.models import AgentVersion, Batch, Count, Incident, Run
-from replays_app.services import activity, agents, counts, doorbell, results, versions
-from replays_app.services.errors import Refused
-from replays_app.services.sessions import session_of
+from replays_app.services import activity, counts, doorbell, replayable, results
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-MOST_ATTEMPTS = 1000
 
 
 def request_replay(
@@ -44,14 +37,15 @@ def request_replay(
 
     Raises Refused with what is wrong and what would do, before anything is written.
     """
-    _check_numbers(attempts, purpose, queue, rule)
-    _check_version(incident, version)
-    run = _draft(incident, version, live_tools=live_tools)
+    replayable.check_numbers(attempts, purpose, queue, rule)
+    replayable.check_pair(incident, version)
+    replayable.check_version(version)
+    run = replayable.draft(incident, version, live_tools=live_tools)
     run.planned, run.purpose, run.rule, run.queue = attempts, purpose, rule, queue
     run.requested_by, run.via, run.batch = actor, via, batch
     if purpose == Run.Purpose.REPRODUCE:
-        _check_reproduction(run, incident)
-    _check_injection(run)
+        replayable.check_reproduction(run, incident)
+    replayable.check_injection(run, replayable.config_here(version))
     with transaction.atomic():
         _save(run)
         activity.record(
@@ -60,10 +54,7 @@ def request_replay(
             actor=actor,
             incident=incident,
             run=run,
-            version=version.label,
-            attempts=attempts,
-            purpose=str(purpose),
-            via=via,
+            **activity.request_data(run),
         )
         transaction.on_commit(lambda: doorbell.ring(queue))
     return run
@@ -95,7 +86,7 @@ def cancel(run: Run, actor: User | None) -> None:
 def again(run: Run, actor: User | None) -> Run:
     """The same request once more, of the recording and contract as they are now. Raises Refused."""
     if run.incident is None:
-        _refuse("This run belongs to no incident.", "Start a new one from the recording.")
+        replayable.refuse("This run belongs to no incident.", "Start a new one from the recording.")
     return request_replay(
         run.incident,
         run.version,
@@ -118,9 +109,10 @@ def record_replay(
 ) -> Run:
     """Writes a replay that was made elsewhere, in the order of its attempts, as one ended run."""
     made = list(attempts)
-    _check_numbers(len(made), Run.Purpose.CHECK, "interactive", "default")
-    _same_project(incident, version)
-    run = _draft(incident, version, live_tools=live_tools)
+    replayable.check_numbers(len(made), Run.Purpose.CHECK, "interactive", "default")
+    if version.agent.project_id != incident.project_id:
+        replayable.refuse("This version belongs to another project.", "", "version")
+    run = replayable.draft(incident, version, live_tools=live_tools)
     run.planned, run.requested_by, run.via = len(made), actor, via
     run.status, run.token, run.started_at = Run.Status.RUNNING, uuid.uuid4(), timezone.now()
     run.lease_until = timezone.now() + timedelta(seconds=settings.ENV.lease_seconds)
@@ -136,20 +128,6 @@ def record_replay(
         return results.finish(run, actor=actor)
 
 
-def _draft(incident: Incident, version: AgentVersion, *, live_tools: bool) -> Run:
-    contract = incident.contract
-    if contract is None or contract.current is None:
-        _refuse("This incident has no contract.", "Choose one first.", "contract")
-    return Run(
-        project=incident.project,
-        incident=incident,
-        session_revision=incident.session.current,
-        contract_revision=contract.current,
-        version=version,
-        live_tools=live_tools,
-    )
-
-
 def _save(run: Run) -> None:
     if not run.live_tools:
         run.count, _ = Count.objects.get_or_create(
@@ -163,72 +141,3 @@ def _save(run: Run) -> None:
         run.incident.agent = run.version.agent
         run.incident.save(update_fields=["agent"])
     run.save()
-
-
-def _check_numbers(attempts: int, purpose: str, queue: str, rule: str) -> None:
-    if not 1 <= attempts <= MOST_ATTEMPTS:
-        _refuse(f"attempts is {attempts}.", f"Ask for 1 to {MOST_ATTEMPTS}.", "attempts")
-    for value, known, field in (
-        (purpose, Run.Purpose.values, "purpose"),
-        (queue, doorbell.QUEUES, "queue"),
-        (rule, tuple(PRESETS), "rule"),
-    ):
-        if value not in known:
-            _refuse(f"{field} is {value!r}.", f"One of: {', '.join(known)}.", field)
-    if purpose == Run.Purpose.REPRODUCE and attempts != REPRODUCTION_ATTEMPTS:
-        _refuse(
-            f"attempts is {attempts}.",
-            f"A reproduction is {REPRODUCTION_ATTEMPTS} attempts, fixed beforehand.",
-            "attempts",
-        )
-
-
-def _same_project(incident: Incident, version: AgentVersion) -> None:
-    if version.agent.project_id != incident.project_id:
-        _refuse("This version belongs to another project.", "Choose one of this.", "version")
-
-
-def _check_version(incident: Incident, version: AgentVersion) -> None:
-    _same_project(incident, version)
-    if incident.agent_id and incident.agent_id != version.agent_id:
-        _refuse(
-            f"{version} is a version of {version.agent}, the incident is of {incident.agent}.",
-            "Choose a version of that agent.",
-            "version",
-        )
-    if reason := versions.why_not_replayable(version):
-        _refuse(reason, "", "version")
-
-
-def _check_reproduction(run: Run, incident: Incident) -> None:
-    if run.live_tools:
-        _refuse(
-            "A reproduction with live tools says nothing.", "Replay the recording.", "live_tools"
-        )
-    if not results.targets(run, incident):
-        _refuse(
-            "Nothing says which failing check is the incident: its answer was not recorded, or the "
-            "contract does not fail on it.",
-            "Choose the target checks of the incident first.",
-            "purpose",
-        )
-
-
-def _check_injection(run: Run) -> None:
-    """Refuses what the worker would refuse, as far as this process can read the agent's config."""
-    try:
-        config = agents.config_for(run.version)
-    except agents.NotHere:
-        return  # Only the workers have the operator's file, or its secrets.
-    except agents.Unusable as error:
-        _refuse(str(error), "", "version")
-    try:
-        session = session_of(run.session_revision)
-    except FormatError as error:
-        raise Refused.from_format(error) from error
-    if reason := refusal(config, session, live_tools=run.live_tools):
-        _refuse(reason, "", "version")
-
-
-def _refuse(message: str, remedy: str, field: str = "") -> NoReturn:
-    raise Refused(message, remedy=remedy, field=field)

@@ -74,7 +74,7 @@ def test_runs_of_one_key_share_their_count_and_live_tools_have_none(case):
     [
         ({"attempts": 0}, "attempts", "Ask for 1 to 1000."),
         ({"attempts": 1001}, "attempts", "Ask for 1 to 1000."),
-        ({"purpose": "fun"}, "purpose", "One of: check, reproduce."),
+        ({"purpose": "fun"}, "purpose", "One of: check, reproduce, guard."),
         ({"queue": "fast"}, "queue", "One of: interactive, batch."),
         ({"rule": "lax"}, "rule", "One of: default, strict, critical."),
         ({"purpose": "reproduce"}, "attempts", "10 attempts, fixed beforehand"),

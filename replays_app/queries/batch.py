@@ -1,0 +1,127 @@
+"""Batches: which incidents are asked for, the list, and what became of each incident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import NotSupportedError
+from django.db.models import Count, JSONField, Lookup, Q, QuerySet
+from django.shortcuts import get_object_or_404
+
+from replays_app.models import Agent, Batch, Incident, Project, Run
+
+PAGE = 50  # batches on a page
+
+# What a row of a batch needs of its run; never the payload, nor the agent's configuration.
+_RUN = (
+    "batch",
+    "incident",
+    "incident__number",
+    "incident__title",
+    "incident__severity",
+    "status",
+    "purpose",
+    "planned",
+    "outcome",
+    "gate",
+    "headline",
+    "problem",
+    "passed",
+    "failed",
+    "diverged",
+    "errored",
+    "not_judged",
+    "started_at",
+    "finished_at",
+    "contract_revision__contract__name",
+)
+
+
+@JSONField.register_lookup
+class HasElement(Lookup):
+    """`tags__has_element="checkout"`: a list of texts holds this one. SQLite has no `contains`."""
+
+    lookup_name = "has_element"
+    prepare_rhs = False
+
+    def get_db_prep_lookup(self, value: Any, connection: Any) -> tuple[str, list[Any]]:
+        return "%s", [str(value)]
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        value, more = self.process_rhs(compiler, connection)
+        # Both are what the compiler made: a quoted column and a placeholder.
+        sql = f"EXISTS (SELECT 1 FROM json_each({column}) WHERE json_each.value = {value})"  # noqa: S608
+        return sql, [*params, *more]
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        value, more = self.process_rhs(compiler, connection)
+        return f"{column} @> to_jsonb({value}::text)", [*params, *more]
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        raise NotSupportedError(f"has_element is not written for {connection.vendor}")
+
+
+def tagged(tags: Iterable[str]) -> Q:
+    """Incidents that have any of the tags."""
+    wanted = Q(pk__in=[])
+    for tag in tags:
+        wanted |= Q(tags__has_element=tag)
+    return wanted
+
+
+def selected(
+    project: Project, agent: Agent, tags: Sequence[str], keys: Sequence[str]
+) -> QuerySet[Incident]:
+    """Those that are named by key; else all of the agent, or those of them with one of the tags.
+    Where the project has but one agent, incidents without one are its."""
+    rows = Incident.objects.filter(project=project)
+    if keys:
+        return rows.filter(number__in=numbers_of(project, keys))
+    mine = Q(agent=agent)
+    if not project.agents.filter(retired_at=None).exclude(pk=agent.pk).exists():
+        mine |= Q(agent=None)
+    rows = rows.filter(mine)
+    return rows.filter(tagged(tags)) if tags else rows
+
+
+def numbers_of(project: Project, keys: Iterable[str]) -> list[int]:
+    """The numbers of keys of this project; what is none is left out."""
+    numbers = []
+    for key in keys:
+        prefix, _, number = key.rpartition("-")
+        if prefix == project.prefix and number.isascii() and number.isdigit() and len(number) < 10:
+            numbers.append(int(number))
+    return numbers
+
+
+def latest_runs(batch: Batch) -> dict[int, Run]:
+    """Incident id to its newest run in the batch, in the incidents' order."""
+    rows = batch.runs.select_related("incident", "contract_revision__contract").only(*_RUN)
+    newest = {run.incident_id: run for run in rows.order_by("pk")}
+    return dict(sorted(newest.items(), key=lambda item: item[1].incident.number))
+
+
+def batches(project: Project) -> QuerySet[Batch]:
+    """Newest first, each with how many of its runs are open and how guards stand."""
+
+    def of(**what: Any) -> Count:
+        return Count("runs", filter=Q(**{f"runs__{k}": v for k, v in what.items()}))
+
+    return (
+        Batch.objects.filter(project=project)
+        .select_related("version__agent", "requested_by")
+        .annotate(
+            runs_count=Count("runs"),
+            open_count=of(status__in=[Run.Status.QUEUED, Run.Status.RUNNING]),
+            running_count=of(started_at__isnull=False),
+        )
+        .order_by("-pk")
+    )
+
+
+def batch_by_id(project: Project, pk: int) -> Batch:
+    rows = Batch.objects.select_related("version__agent", "requested_by", "project")
+    return get_object_or_404(rows, project=project, pk=pk)
