@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import NotSupportedError
-from django.db.models import Count, JSONField, Lookup, Q, QuerySet
+from django.db.models import Count, JSONField, Lookup, Max, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from replays_app.models import Agent, Batch, Incident, Project, Run
@@ -104,22 +106,41 @@ def latest_runs(batch: Batch) -> dict[int, Run]:
     return dict(sorted(newest.items(), key=lambda item: item[1].incident.number))
 
 
-def batches(project: Project) -> QuerySet[Batch]:
-    """Newest first, each with how many of its runs are open and how guards stand."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    rows: list[Batch]
+    before: int | None  # the id that the older page begins below
 
-    def of(**what: Any) -> Count:
-        return Count("runs", filter=Q(**{f"runs__{k}": v for k, v in what.items()}))
 
-    return (
-        Batch.objects.filter(project=project)
-        .select_related("version__agent", "requested_by")
-        .annotate(
-            runs_count=Count("runs"),
-            open_count=of(status__in=[Run.Status.QUEUED, Run.Status.RUNNING]),
-            running_count=of(started_at__isnull=False),
-        )
-        .order_by("-pk")
+def page_of(project: Project, *, before: int = 0) -> Page:
+    """Newest first, each with `.counts`: how many of its incidents have which word; of several runs
+    of an incident the newest speaks."""
+    found = Batch.objects.filter(project=project).select_related("version__agent", "requested_by")
+    if before:
+        found = found.filter(pk__lt=before)
+    rows = list(found.order_by("-pk")[: PAGE + 1])
+    more, rows = len(rows) > PAGE, rows[:PAGE]
+    of_page = Run.objects.filter(batch__in=rows).order_by()
+    newest = of_page.values("batch", "incident").annotate(newest=Max("pk")).values("newest")
+    counted = (
+        Run.objects.filter(pk__in=newest)
+        .order_by()
+        .values_list("batch", "status", "gate", "outcome")
+        .annotate(Count("pk"))
     )
+    for batch in rows:
+        batch.counts = Counter()
+    by_id = {batch.pk: batch for batch in rows}
+    for pk, *how, many in counted:
+        by_id[pk].counts[_word(*how)] += many
+    return Page(rows, rows[-1].pk if more else None)
+
+
+def _word(status: str, gate: str, outcome: str) -> str:
+    """What a list says of a run; a batch's page looks closer."""
+    if status in (Run.Status.QUEUED, Run.Status.RUNNING):
+        return "open"
+    return gate or outcome or "stopped"
 
 
 def batch_by_id(project: Project, pk: int) -> Batch:

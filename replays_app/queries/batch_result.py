@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from replays_app.engine import gate
@@ -87,6 +88,27 @@ class Result:
     def is_open(self) -> bool:
         return self.state in ("queued", "running")
 
+    @property
+    def verdict(self) -> str:
+        """The exit in a word or two."""
+        if self.exit_code is None:
+            return self.state.capitalize()
+        if self.exit_code == 2:
+            return "Stopped" if self.state == "cancelled" else "Not judged"
+        return ("Held", "Regressed", "", "Suspect")[self.exit_code]
+
+    @property
+    def shape(self) -> str:
+        """Of templatetags.pictures."""
+        if self.exit_code is None:
+            return self.state
+        return "cancelled" if self.verdict == "Stopped" else self.verdict
+
+
+def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Worst first."""
+    return sorted(counts.items(), key=lambda item: _RANK.get(item[0], 0))
+
 
 def result_of(batch: Batch) -> Result:
     """In two queries, whatever the batch's size."""
@@ -139,10 +161,10 @@ def _exit_code(batch: Batch, state: str, rows: list[Row]) -> int | None:
 
 
 EXITS = {
-    0: "Held: nothing that was fixed has come back.",
-    1: "Regressed: something that was fixed fails again.",
-    2: "Could not be judged completely.",
-    3: "Suspect: a fixed incident failed, and the batch is strict.",
+    0: "Nothing that was fixed has come back.",
+    1: "Something that was fixed fails again.",
+    2: "Not every guard could be judged.",
+    3: "Something that was fixed failed, and this batch is strict.",
 }
 
 
@@ -152,11 +174,11 @@ def exit_words(result: Result) -> str:
         return f"{result.ended} of {len(result.rows)} incidents have ended."
     if result.exit_code == 2 and not result.guards:
         return (
-            "No guards: none of these incidents was fixed when the batch was asked for, so there "
-            "is nothing that could have come back."
+            "None of these incidents was fixed when the batch was asked for, so there "
+            "is no guard, and nothing that could have come back."
         )
     if result.exit_code == 2 and result.state == "cancelled":
-        return "Stopped before everything was judged."
+        return "It was stopped before everything was judged."
     suspects = result.counts.get(Word.SUSPECT, 0)
     if result.exit_code == 0 and suspects:
         return f"Nothing regressed; {suspects} suspect: failed, but not clearly too often."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from replays_app.engine.gate import GATE_CAP, Word
 from replays_app.engine.values import Json, Outcome
 from replays_app.models import AgentVersion, Batch, Count, Incident, Project, Run
 from replays_app.queries import batch as queries
-from replays_app.services import activity, doorbell, gates, replayable, runs, storable
+from replays_app.queries.batch_result import Result
+from replays_app.services import activity, days, doorbell, gates, replayable, runs, storable
 from replays_app.services.errors import Refused
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ def again(batch: Batch, actor: User | None) -> int:
     return len(plan.runs)
 
 
+def has_undone(result: Result) -> bool:
+    """Whether `again` would find something."""
+    return any(row.run is None or not was_judged(row.run) for row in result.rows)
+
+
 def was_judged(run: Run) -> bool:
     if run.purpose == Run.Purpose.GUARD:
         return run.gate not in ("", Word.NOT_JUDGED)
@@ -138,11 +144,16 @@ def cancel(batch: Batch, actor: User | None) -> None:
             batch.refresh_from_db()
             return
         untouched = [r for r in found if r.status == Run.Status.QUEUED and r.count_offset is None]
-        _end_untouched(row, untouched)
-        _ask_to_stop(found, actor)
+        open_runs.filter(status=Run.Status.RUNNING).update(cancel_requested=True)
         row.cancelled_at = timezone.now()
         row.save(update_fields=["cancelled_at"])
         _log(row, "batch stopped", actor, runs=len(found))
+        _end_untouched(row, untouched)
+    # Given back by a worker, with attempts perhaps: each ends in a transaction of its own, since
+    # the order of locks ends with the day's row.
+    for run in found:
+        if run.status == Run.Status.QUEUED and run.count_offset is not None:
+            runs.cancel(run, actor)
     batch.refresh_from_db()
 
 
@@ -159,14 +170,7 @@ def _end_untouched(batch: Batch, waiting: Sequence[Run]) -> None:
     incidents = Incident.objects.filter(pk__in=[run.incident_id for run in waiting])
     list(incidents.select_for_update(no_key=True).order_by("pk").values_list("pk"))  # one order
     incidents.update(runs_count=F("runs_count") + 1, last_run_at=now)
-
-
-def _ask_to_stop(found: Iterable[Run], actor: User | None) -> None:
-    for run in found:
-        if run.status == Run.Status.RUNNING:
-            Run.objects.filter(pk=run.pk).update(cancel_requested=True)
-        elif run.count_offset is not None:  # given back by a worker, with attempts perhaps
-            runs.cancel(run, actor)
+    days.note_cancelled(batch.project_id, len(waiting))
 
 
 def _selected(project: Project, version: AgentVersion, selection: Selection) -> list[Incident]:

@@ -1,6 +1,15 @@
 """CI's door: webhooks, deliveries, batches."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-project: list[URLPattern] = []  # below /p/<project>/
+from replays_app.views import batches
+
+project: list[URLPattern] = [
+    path("batches/", batches.batch_list, name="batches"),
+    path("batches/<int:pk>/", batches.batch_page, name="batch"),
+    path("batches/<int:pk>/junit.xml", batches.junit, name="batch-junit"),
+    path("batches/<int:pk>/result.json", batches.as_json, name="batch-json"),
+    path("batches/<int:pk>/stop/", batches.stop, name="batch-stop"),
+    path("batches/<int:pk>/again/", batches.again, name="batch-again"),
+]
 site: list[URLPattern] = []

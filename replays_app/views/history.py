@@ -74,7 +74,8 @@ def entry(activity: Activity) -> Entry:
         attempts = data.get("attempts")
         what = "a reproduction" if data.get("purpose") == "reproduce" else "a replay"
         several = "" if attempts == 1 else "s"
-        words = f"asked for {what} on {data.get('version')}, {attempts} attempt{several}"
+        words = f"asked for {what} on {data.get('version')}"
+        words += f", {attempts} attempt{several}" if attempts else ", as a guard"
         return Entry(activity, words, text)
     if activity.verb in _ENDS:
         said = data.get("headline")

@@ -296,6 +296,7 @@ def test_a_stopped_batch_ends_what_waits_and_asks_the_rest_to_stop(case):
     for incident in incidents:
         incident.refresh_from_db()
         assert (incident.runs_count, incident.strip) == (1, "")
+    assert case.project.days.get().runs_cancelled == 2
     before = Activity.objects.count()
     batches.cancel(batch, None)
     assert Activity.objects.count() == before

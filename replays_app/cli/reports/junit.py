@@ -58,8 +58,8 @@ def _session(suite: ET.Element, result: SessionResult) -> None:
         suite,
         "testcase",
         {
-            "classname": _xml(result.case.contract.name),
-            "name": _xml(session.id),
+            "classname": xml_text(result.case.contract.name),
+            "name": xml_text(session.id),
             "time": f"{seconds:.3f}",
         },
     )
@@ -69,10 +69,10 @@ def _session(suite: ET.Element, result: SessionResult) -> None:
         element = ET.SubElement(case, "failure" if outcome is Outcome.FAILED else "error")
         lines = _why(telling) if telling else ["no attempt was made"]
         element.set("type", outcome.value)
-        element.set("message", _xml(bounded(lines[0], MESSAGE_LIMIT)))
-        element.text = _xml("\n".join([*([result.score] if result.score else []), *lines]))
+        element.set("message", xml_text(bounded(lines[0], MESSAGE_LIMIT)))
+        element.text = xml_text("\n".join([*([result.score] if result.score else []), *lines]))
     if telling and telling.evidence.answer is not None:
-        ET.SubElement(case, "system-out").text = _xml(telling.evidence.answer)
+        ET.SubElement(case, "system-out").text = xml_text(telling.evidence.answer)
 
 
 def _why(attempt: Attempt) -> list[str]:
@@ -89,11 +89,11 @@ def _broken(suite: ET.Element, problem: Problem) -> None:
     case = ET.SubElement(
         suite,
         "testcase",
-        {"classname": "file", "name": _xml(problem.source or "file"), "time": "0.000"},
+        {"classname": "file", "name": xml_text(problem.source or "file"), "time": "0.000"},
     )
-    error = ET.SubElement(case, "error", {"type": "broken file", "message": _xml(str(problem))})
-    error.text = _xml(str(problem))
+    error = ET.SubElement(case, "error", {"type": "broken file", "message": xml_text(str(problem))})
+    error.text = xml_text(str(problem))
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     return _FORBIDDEN.sub("�", visible(bounded(text, ANSWER_LIMIT)))

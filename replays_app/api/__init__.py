@@ -1,0 +1,1 @@
+"""The doors for programs: status by API token or signed link, and CI's webhook."""
