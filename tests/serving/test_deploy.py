@@ -69,7 +69,7 @@ def test_json_lines_are_what_a_process_writes_when_asked_to(tmp_path):
         ("FLAKESTORM_LOG_FORMAT", "xml", "must be one of TEXT, JSON"),
         ("FLAKESTORM_METRICS_TOKEN", "short", "at least 16"),
         ("FLAKESTORM_METRICS_TOKEN", "with a\nline of its own", "printable"),
-        ("FLAKESTORM_OLD_SECRET_KEYS", f"{OLD},short", "5 characters, needs at least 32"),
+        ("FLAKESTORM_OLD_SECRET_KEYS", f"{'o' * 40},short", "5 characters, needs at least 32"),
     ],
 )
 def test_a_bad_setting_stops_the_start_by_its_name(tmp_path, name, value, says):
