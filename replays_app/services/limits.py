@@ -53,7 +53,8 @@ class TooMany(Exception):
 
     def __init__(self, wait: int) -> None:
         self.wait = wait  # seconds until the next try
-        super().__init__(f"Too many attempts that failed. Try again in {_words(wait)}.")
+        self.again = f"Try again in {_words(wait)}."
+        super().__init__(f"Too many attempts that failed. {self.again}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,7 @@ class Attempt:
 
     def succeeded(self) -> None:
         FailedAttempt.objects.filter(pk__in=[r.pk for r in self.rows]).delete()
-        keys = [g.key for g in self.gates if g.forgets]
-        FailedAttempt.objects.filter(key__in=keys, at__gt=timezone.now() - HOUR).delete()
+        forget(*self.gates)
 
 
 def login_gates(name: str, network: str) -> list[Gate]:
@@ -89,6 +89,12 @@ def begin(*gates: Gate) -> Attempt:
         FailedAttempt.objects.filter(pk__in=[r.pk for r in rows]).delete()
         raise TooMany(math.ceil(wait.total_seconds()))
     return Attempt(gates, tuple(rows))
+
+
+def forget(*gates: Gate) -> None:
+    """For who has shown in another way who they are."""
+    keys = [g.key for g in gates if g.forgets]
+    FailedAttempt.objects.filter(key__in=keys, at__gt=timezone.now() - HOUR).delete()
 
 
 def _wait(gate: Gate, now: datetime) -> timedelta:

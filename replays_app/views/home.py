@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from replays_app.forms.people import LoginForm
+from replays_app.forms.accounts import LoginForm
 
 
 @method_decorator(login_not_required, name="dispatch")
