@@ -25,12 +25,14 @@ from replays_app.engine.formats.session import Session
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Evidence, Judgement
 from replays_app.models import Run
-from replays_app.services import agents, claims, doorbell, results
+from replays_app.services import agents, claims, doorbell, rejudging, results, waking
 from replays_app.services.contracts import contract_of
 from replays_app.services.errors import LostClaim
 from replays_app.services.sessions import session_of
+from replays_app.services.sweep import has_due
 
 CLAIM_FOR = 60.0  # seconds in which a job takes new claims; then the next doorbell's turn
+REJUDGE_FOR = 30.0  # seconds in which a job judges stored attempts anew
 HAND_OVER_AFTER = 900.0  # seconds after which even a long claim goes back; RQ kills after 3,600
 PATIENCE = (0.1, 0.5, 2.0, 5.0, 10.0)  # seconds between tries while the database is away
 
@@ -43,11 +45,14 @@ def work(queue: str) -> None:
     """Executes what is due in the queue, for about a minute. May be delivered twice or never."""
     with ThreadPoolExecutor(1, thread_name_prefix="database") as thread:
         try:
-            asyncio.run(Shift(queue, thread).work())
+            shift = Shift(queue, thread)
+            asyncio.run(shift.work())
+            if queue == waking.QUEUE and not shift.leaving:
+                thread.submit(rejudging.work, time.monotonic() + REJUDGE_FOR).result()
         finally:
             thread.submit(connections.close_all).result()
     for name in doorbell.QUEUES:
-        if claims.due(name):
+        if has_due(name):
             doorbell.ring(name)
 
 

@@ -21,6 +21,7 @@ from replays_app.models.run import (
     Batch,
     Count,
     Judgement,
+    Rejudgement,
     Run,
 )
 from replays_app.models.session import ReplaySession, SessionRevision
@@ -48,6 +49,7 @@ __all__ = [
     "Judgement",
     "Membership",
     "Project",
+    "Rejudgement",
     "ReplayDay",
     "ReplaySession",
     "Run",

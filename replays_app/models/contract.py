@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from replays_app.models.access import Project
 
@@ -36,6 +37,8 @@ class ContractRevision(models.Model):
     text = models.TextField(blank=True)
     # When all attempts stored by then had its judgement; null while they still wait for it.
     rejudged_at = models.DateTimeField(null=True, blank=True)
+    # Until when a job is at it. Two at once would do no harm, only work in vain.
+    rejudge_lease = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
@@ -44,6 +47,9 @@ class ContractRevision(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["contract", "number"], name="contract_revision_number")
+        ]
+        indexes = [
+            models.Index(fields=["id"], name="revision_to_rejudge", condition=Q(rejudged_at=None))
         ]
 
     def __str__(self) -> str:

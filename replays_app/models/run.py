@@ -256,3 +256,27 @@ class Judgement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.outcome} by {self.contract_revision}"
+
+
+class Rejudgement(models.Model):
+    """A run's attempts in a count of another contract revision than the run's own: what that
+    revision says of them feeds the count, too, and they have numbers there of their own."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="rejudgements")
+    count = models.ForeignKey(Count, models.CASCADE, related_name="rejudgements")
+    # Attempt k of the run has number offset + k in the count.
+    offset = models.PositiveIntegerField()
+    # When everything that could be judged was, after the run's end; until then the numbers that
+    # still lack a judgement hold up the scoring.
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "count"], name="one_rejudgement_per_count")
+        ]
+        indexes = [
+            models.Index(fields=["count"], name="rejudgement_open", condition=Q(done_at=None))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run} in {self.count_id}"

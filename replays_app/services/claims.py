@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from replays_app.engine.values import Json
 from replays_app.models import Agent, Count, Run
-from replays_app.services import counts, results
+from replays_app.services import counts, results, waking
 
 MOST_RUNS = 20  # of one agent version in one claim, so that they share its processes
 MOST_ATTEMPTS = 400  # in one claim of several runs, so that other workers get some
@@ -124,6 +124,7 @@ def _take(first: Run, queue: str, limit: int) -> list[Run]:
     _allot([run for run in found if run.count_id and run.count_offset is None])
     fields = ["status", "token", "lease_until", "claims", "started_at", "count_offset"]
     Run.objects.bulk_update(found, fields)
+    waking.by_runs([run.pk for run in found])
     return found
 
 

@@ -18,7 +18,7 @@ from replays_app.engine.formats.validation import did_you_mean
 from replays_app.engine.formats.writing import to_yaml
 from replays_app.engine.values import Json
 from replays_app.models import Contract, ContractRevision, Project
-from replays_app.services import activity, states, storable
+from replays_app.services import activity, states, storable, waking
 from replays_app.services.errors import Refused
 
 if TYPE_CHECKING:
@@ -165,6 +165,9 @@ def _make_current(
         _record(contract, revision, "contract saved", actor)
         for incident in contract.incidents.select_for_update(no_key=True).order_by("pk"):
             states.refresh(incident)
+        if revision.number > 1 or before:
+            waking.by_revisions([revision.pk])
+            revision.rejudged_at = None
     return revision
 
 

@@ -18,7 +18,7 @@ from replays_app.engine.verdict import (
     sentence,
     verdict,
 )
-from replays_app.models import Count, Judgement, Run
+from replays_app.models import Count, Judgement, Rejudgement, Run
 
 SCORE_COLUMNS = (
     "scored",
@@ -36,9 +36,16 @@ SCORE_COLUMNS = (
 
 def allot(run: Run, count: Count) -> None:
     """Gives the attempts of a run their numbers in its count; the caller holds both rows' locks."""
-    run.count_offset = count.allotted
-    count.allotted += run.planned
+    run.count_offset = take_numbers(count, run.planned)
+
+
+def take_numbers(count: Count, number: int) -> int:
+    """Hands out so many numbers of the count; the last one before them. The caller holds the row's
+    lock."""
+    offset = count.allotted
+    count.allotted += number
     count.save(update_fields=["allotted"])
+    return offset
 
 
 def score_of(count: Count) -> Score:
@@ -54,14 +61,14 @@ def score_of(count: Count) -> Score:
 
 def rescore(count: Count) -> None:
     """Scores what has ended since, and saves; the caller holds the row's lock."""
-    ended = dict(
-        Judgement.objects.filter(
-            attempt__run__count=count, contract_revision_id=count.contract_revision_id
+    carried = [
+        (run, offset, range(offset + 1, offset + planned + 1), done_at is None)
+        for run, offset, planned, done_at in Rejudgement.objects.filter(count=count).values_list(
+            "run_id", "offset", "run__planned", "done_at"
         )
-        .annotate(in_count=F("attempt__run__count_offset") + F("attempt__number"))
-        .filter(in_count__gt=count.scored)
-        .values_list("in_count", "outcome")
-    )
+        if offset + planned > count.scored
+    ]
+    ended = _ended_here(count) | _ended_elsewhere(count, {run: at for run, at, *_ in carried})
     open_runs = [
         range(offset + 1, offset + planned + 1)
         for offset, planned in Run.objects.filter(
@@ -70,8 +77,33 @@ def rescore(count: Count) -> None:
             status__in=[Run.Status.QUEUED, Run.Status.RUNNING],
         ).values_list("count_offset", "planned")
     ]
+    open_runs += [numbers for *_, numbers, is_open in carried if is_open]
     score_numbers(count, ended, open_runs)
     count.save(update_fields=[*SCORE_COLUMNS, "updated_at"])
+
+
+def _ended_here(count: Count) -> dict[int, str]:
+    """Number in the count and outcome of what is not scored yet, of the count's own runs."""
+    return dict(
+        Judgement.objects.filter(
+            attempt__run__count=count, contract_revision_id=count.contract_revision_id
+        )
+        .annotate(in_count=F("attempt__run__count_offset") + F("attempt__number"))
+        .filter(in_count__gt=count.scored)
+        .values_list("in_count", "outcome")
+    )
+
+
+def _ended_elsewhere(count: Count, offsets: Mapping[int, int]) -> dict[int, str]:
+    """The same of runs of other contract revisions, as far as this one has judged them. `offsets`:
+    by the run's id."""
+    if not offsets:
+        return {}
+    said = Judgement.objects.filter(
+        attempt__run__in=offsets, contract_revision_id=count.contract_revision_id
+    ).values_list("attempt__run_id", "attempt__number", "outcome")
+    numbered = ((offsets[run] + number, outcome) for run, number, outcome in said)
+    return {number: outcome for number, outcome in numbered if number > count.scored}
 
 
 def score_numbers(count: Count, ended: Mapping[int, str], open_runs: Iterable[range]) -> None:

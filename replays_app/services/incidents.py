@@ -10,7 +10,7 @@ from django.db import transaction
 
 from replays_app.engine.values import Json
 from replays_app.models import Activity, Agent, Contract, Incident, Project, SessionRevision
-from replays_app.services import activity, contracts, sessions, states, storable
+from replays_app.services import activity, contracts, sessions, states, storable, waking
 from replays_app.services.errors import Refused
 
 if TYPE_CHECKING:
@@ -120,6 +120,33 @@ def assign(incident: Incident, owner: User | None, actor: User | None) -> None:
                 after=owner.get_username() if owner else "",
             )
     incident.owner = owner
+
+
+def set_contract(incident: Incident, contract: Contract, actor: User | None) -> None:
+    """Has another contract judge the incident: what is stored of its replays anew, and all that
+    follow. Target checks that the new contract does not have are dropped. Raises Refused."""
+    _same_project(incident.project, contract, "contract")
+    if contract.current is None:
+        raise Refused(f"{contract} has no revision.", field="contract", remedy="Choose another.")
+    with transaction.atomic():
+        row = _locked(incident)
+        if row.contract_id != contract.pk:
+            before = row.contract
+            row.contract = contract
+            known = [i.id for i in contracts.contract_of(contract.current).invariants]
+            row.target_checks = [i for i in known if i in row.target_checks]
+            row.save(update_fields=["contract", "target_checks", "updated_at"])
+            _record(
+                row,
+                "contract chosen",
+                actor,
+                before=before.name if before else "",
+                after=contract.name,
+            )
+            states.refresh(row)
+            waking.by_revisions([contract.current_id])
+    incident.contract, incident.target_checks = row.contract, row.target_checks
+    incident.refresh_from_db(fields=["verdict", "headline", "state"])
 
 
 def set_target_checks(incident: Incident, ids: Sequence[str], actor: User | None) -> None:

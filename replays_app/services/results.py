@@ -13,8 +13,16 @@ from replays_app.engine.contracts.judge import target_checks
 from replays_app.engine.formats.canonical import sha256_of
 from replays_app.engine.values import Evidence, Json, Outcome
 from replays_app.engine.values import Judgement as Said
-from replays_app.models import Attempt, AttemptPayload, Count, Incident, Judgement, Run
-from replays_app.services import activity, counts, days, gates, states, storable
+from replays_app.models import (
+    Attempt,
+    AttemptPayload,
+    ContractRevision,
+    Count,
+    Incident,
+    Judgement,
+    Run,
+)
+from replays_app.services import activity, counts, days, gates, states, storable, waking
 from replays_app.services.contracts import contract_of
 from replays_app.services.errors import LostClaim
 from replays_app.services.sessions import session_of
@@ -139,14 +147,44 @@ def close(
     if incident:
         states.note_run(incident, row)
         states.refresh(incident)
+        waking.by_runs([row.pk])
     days.note_end(row)
 
 
-def targets(run: Run, incident: Incident | None) -> tuple[str, ...]:
+def targets(
+    run: Run, incident: Incident | None, revision: ContractRevision | None = None
+) -> tuple[str, ...]:
     """The checks whose failure is the incident: those that fail on the recorded answer, else those
-    that a person chose. None of either: the incident cannot be reproduced, only replayed."""
-    found = target_checks(contract_of(run.contract_revision), session_of(run.session_revision))
+    that a person chose. None of either: the incident cannot be reproduced, only replayed.
+    `revision`: another contract revision than the run's."""
+    contract = contract_of(revision or run.contract_revision)
+    found = target_checks(contract, session_of(run.session_revision))
     return found or tuple(incident.target_checks if incident else ())
+
+
+def reproduced(run: Run, incident: Incident | None, revision: ContractRevision) -> tuple[int, int]:
+    """What an ended try at reproducing proves under the revision: (attempts that failed a target
+    check, judged attempts). Stopped at will it proves nothing, but it was a try; and so it does
+    where the revision could not look at all of its attempts, since they were fixed beforehand."""
+    said = Judgement.objects.filter(attempt__run=run, contract_revision=revision)
+    rows = list(said.values_list("outcome", "failed_checks"))
+    if run.status == Run.Status.CANCELLED or len(rows) < run.ended:
+        return 0, 0
+    judged = [failed for outcome, failed in rows if outcome in (Outcome.PASSED, Outcome.FAILED)]
+    wanted = set(targets(run, incident, revision)) if judged else set()
+    return sum(1 for failed in judged if wanted & set(failed)), len(judged)
+
+
+def judgement_row(attempt_id: int, revision_id: int, judgement: Said) -> Judgement:
+    said: Json = storable.json(judgement.to_json())
+    return Judgement(
+        attempt_id=attempt_id,
+        contract_revision_id=revision_id,
+        outcome=judgement.outcome,
+        reason=said["reason"],
+        checks=said["checks"],
+        failed_checks=list(judgement.failed_ids),
+    )
 
 
 def _held(run: Run) -> Run:
@@ -164,7 +202,6 @@ def _held(run: Run) -> Run:
 
 def _insert(run: Run, number: int, evidence: Evidence, judgement: Said) -> None:
     stored: Json = storable.json(evidence.to_json())
-    said: Json = storable.json(judgement.to_json())
     attempt = Attempt.objects.create(
         run=run,
         number=number,
@@ -181,14 +218,7 @@ def _insert(run: Run, number: int, evidence: Evidence, judgement: Said) -> None:
         version_seen=storable.text(evidence.version_seen or "", 100),
     )
     AttemptPayload.objects.create(attempt=attempt, evidence=stored, sha256=sha256_of(stored))
-    Judgement.objects.create(
-        attempt=attempt,
-        contract_revision_id=run.contract_revision_id,
-        outcome=judgement.outcome,
-        reason=said["reason"],
-        checks=said["checks"],
-        failed_checks=list(judgement.failed_ids),
-    )
+    judgement_row(attempt.pk, run.contract_revision_id, judgement).save(force_insert=True)
 
 
 def _started_at(evidence: Evidence) -> datetime:
@@ -202,23 +232,8 @@ def _close_count(run: Run) -> None:
     count = Count.objects.select_for_update(no_key=True).get(pk=run.count_id)
     counts.rescore(count)
     if run.purpose == Run.Purpose.REPRODUCE and run.ended:
-        if run.status == Run.Status.CANCELLED:
-            # Stopped at will it proves nothing, but it was a try.
-            counts.add_reproduction(count, 0, 0)
-        else:
-            counts.add_reproduction(count, *_reproduced(run))
+        counts.add_reproduction(count, *reproduced(run, run.incident, run.contract_revision))
     run.count = count
-
-
-def _reproduced(run: Run) -> tuple[int, int]:
-    """(attempts that failed a target check, judged attempts)."""
-    wanted = set(targets(run, run.incident))
-    judged = Judgement.objects.filter(
-        attempt__run=run,
-        contract_revision=run.contract_revision_id,
-        outcome__in=[Outcome.PASSED, Outcome.FAILED],
-    ).values_list("failed_checks", flat=True)
-    return sum(1 for failed in judged if wanted & set(failed)), len(judged)
 
 
 def _headline(run: Run) -> str:

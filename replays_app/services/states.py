@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from django.db.models import Q
+
 from replays_app.engine.values import Outcome
 from replays_app.engine.verdict import Verdict
 from replays_app.models import (
@@ -119,8 +121,9 @@ def _headline(count: Count, found: list[Count], starts: Starts) -> str:
 
 
 def _why_unjudged(count: Count) -> str:
+    feeds = Q(attempt__run__count=count) | Q(attempt__run__rejudgements__count=count)
     unjudged = Judgement.objects.filter(
-        attempt__run__count=count, contract_revision=count.contract_revision_id
+        feeds, contract_revision=count.contract_revision_id
     ).exclude(outcome__in=[Outcome.PASSED, Outcome.FAILED])
     return unjudged.order_by("-pk").values_list("reason", flat=True).first() or ""
 
@@ -130,12 +133,11 @@ def _keep_old_word(incident: Incident) -> None:
     old = (
         Count.objects.filter(
             session_revision__session=incident.session_id,
-            contract_revision__contract=incident.contract_id,
             scenario=AS_RECORDED,
             version=incident.verdict_version_id,
         )
         .exclude(judged=0, unjudged=0)
-        .select_related("version", "session_revision", "contract_revision")
+        .select_related("version", "session_revision", "contract_revision__contract")
         .order_by("-updated_at")
         .first()
     )
@@ -144,7 +146,10 @@ def _keep_old_word(incident: Incident) -> None:
     said = [f"{old.verdict or 'Not decided'} on {old.version}"]
     new = incident.contract.current
     if old.contract_revision_id != new.pk:
-        said.append(f" under contract r{old.contract_revision.number}; r{new.number} not judged")
+        was, now = f"r{old.contract_revision.number}", f"r{new.number}"
+        if old.contract_revision.contract_id != incident.contract_id:
+            was, now = str(old.contract_revision), str(new)
+        said.append(f" under contract {was}; {now} not judged")
     if old.session_revision_id != incident.session.current_id:
         said.append(f" with recording r{old.session_revision.number}; it was changed since")
     incident.headline = storable.text("".join(said) + ".", HEADLINE)

@@ -6,9 +6,14 @@ import logging
 
 from django.db import InterfaceError, OperationalError, connection
 
-from replays_app.services import claims, doorbell, health
+from replays_app.services import claims, doorbell, health, rejudging, waking
 
 log = logging.getLogger(__name__)
+
+
+def has_due(queue: str) -> bool:
+    """Whether a job of the queue would find something."""
+    return claims.due(queue) or (queue == waking.QUEUE and rejudging.due())
 
 
 def sweep() -> list[str]:
@@ -17,7 +22,7 @@ def sweep() -> list[str]:
     A database or a Redis that is away is a line in the log: the next sweep tries again.
     """
     try:
-        due = [queue for queue in doorbell.QUEUES if claims.due(queue)]
+        due = [queue for queue in doorbell.QUEUES if has_due(queue)]
     except (OperationalError, InterfaceError) as error:
         log.warning("The database cannot be reached (%s); the next sweep tries again.", error)
         connection.close()
