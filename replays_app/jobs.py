@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import logging
@@ -17,15 +18,15 @@ from typing import ParamSpec, Self, TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
-from replays_app import logs
+from replays_app import checking, logs
 from replays_app.engine.agents.reach import refusal
 from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.formats.session import Session
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Evidence, Judgement
-from replays_app.models import Run
-from replays_app.services import agents, claims, doorbell, rejudging, results, waking
+from replays_app.models import ConnectionCheck, Run
+from replays_app.services import agents, checks, claims, doorbell, rejudging, results, waking
 from replays_app.services.contracts import contract_of
 from replays_app.services.errors import LostClaim
 from replays_app.services.sessions import session_of
@@ -127,6 +128,9 @@ class Shift:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave, current)
         try:
             while not self.leaving and self._age() < CLAIM_FOR:
+                if self.queue == checks.QUEUE and (check := await self.db(checks.claim)):
+                    await self._check(check)
+                    continue
                 runs = await self.db(claims.claim, self.queue)
                 if not runs:
                     break
@@ -156,6 +160,21 @@ class Shift:
             await loop.run_in_executor(self.thread, connections.close_all)
             await asyncio.sleep(pause)
         return await loop.run_in_executor(self.thread, bound)
+
+    async def _check(self, check: ConnectionCheck) -> None:
+        """A connection check, to its end: finished, given back, or somebody else's."""
+        self.may_be_cut = True
+        try:
+            await checking.make(self.db, check)
+        except LostClaim as lost:
+            log.warning("%s; nothing more is saved.", lost)
+        except Exception as fault:
+            with contextlib.suppress(LostClaim):
+                await self.db(checks.finish, check, [checking.fault_of_ours(fault)])
+            raise
+        finally:
+            self.may_be_cut = False
+            await self.db(checks.release, check)
 
     async def _execute(self, runs: list[Run]) -> None:
         """One claim, to its end: every run is finished, released, or somebody else's."""

@@ -56,8 +56,18 @@ async def addresses(hosts: AllowedHosts | None, host: str, port: int) -> list[st
     if hosts is None:
         return [host]
     hosts.check_host(host, port)
-    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return await resolve(hosts, host, port)
+
+
+async def resolve(hosts: AllowedHosts | None, host: str, port: int) -> list[str]:
+    """The addresses of `host`, each checked. Raises OSError, HostRefused among them."""
+    loop = asyncio.get_running_loop()
+    try:
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a name that DNS cannot hold
+        raise OSError(f"no name that can be looked up ({error})") from error
     found = list(dict.fromkeys(str(info[4][0]) for info in infos))
-    for address in found:
-        hosts.check_address(address, host)
+    if hosts is not None:
+        for address in found:
+            hosts.check_address(address, host)
     return found

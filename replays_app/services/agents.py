@@ -21,6 +21,7 @@ from replays_app.engine.formats.agents_file import (
 )
 from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.errors import FormatError
+from replays_app.engine.formats.project_agent import OPERATORS_ONLY, STAND_IN, references
 from replays_app.engine.hosts import AllowedHosts, HostRefused
 from replays_app.engine.masking import Mask
 from replays_app.engine.values import Json
@@ -29,10 +30,7 @@ from replays_app.services import secrets, states, storable, versions
 from replays_app.services.errors import Refused
 
 HIDDEN = "hidden"
-STAND_IN = "x" * 16  # for a secret whose value nobody needs to know here; long enough for a token
 LONGEST = 100  # characters of an agent's name and a version's label; the columns' width
-# What only the operator's file may say, because it runs something.
-OPERATORS_ONLY = ("start", "env", "cwd", "python")
 
 
 class Unusable(Exception):
@@ -61,7 +59,7 @@ def reach_of(version: AgentVersion) -> Reach:
         return Reach(config=config, shown=shown_config(config))
     value = _own(version)
     try:
-        known = secrets.values(agent.project, secrets.references(value))
+        known = secrets.values(agent.project, references(value))
     except Refused as error:
         raise Unusable(str(error)) from error
     return Reach(
@@ -95,7 +93,7 @@ def _own(version: AgentVersion) -> dict[str, Json]:
 
 def _finish(value: dict[str, Json], agent: Agent, known: Mapping[str, str]) -> AgentConfig:
     """Never from our own environment. Raises Unusable."""
-    if missing := sorted(secrets.references(value) - set(known)):
+    if missing := sorted(references(value) - set(known)):
         raise Unusable(
             f"{agent} refers to ${{{missing[0]}}}, and the project has no secret of that name; "
             "have an admin save it under Settings, Secrets."

@@ -17,14 +17,11 @@ from django.utils import timezone
 
 from replays_app.engine.values import Json
 from replays_app.models import Agent, Count, Run
-from replays_app.services import counts, results, waking
+from replays_app.services import checks, counts, exclusive, results, waking
 
 MOST_RUNS = 20  # of one agent version in one claim, so that they share its processes
 MOST_ATTEMPTS = 400  # in one claim of several runs, so that other workers get some
 MOST_CLAIMS = 5  # without an attempt in between: then the run itself kills its workers
-_EXCLUSIVE = Q(version__agent__config__has_key="gateway_listen") | Q(
-    version__overrides__has_key="gateway_listen"
-)
 
 
 def claim(queue: str, *, limit: int = MOST_RUNS) -> list[Run]:
@@ -41,10 +38,10 @@ def claim(queue: str, *, limit: int = MOST_RUNS) -> list[Run]:
             if not first:
                 return []
             agent = first[0].version.agent
-            if _is_exclusive(first[0]):
+            if exclusive.is_one_at_a_time(first[0].version):
                 # Two workers may have found two runs of one agent: the row lets them pass singly.
                 Agent.objects.select_for_update(no_key=True).get(pk=agent.pk)
-                if _busy_agents().filter(version__agent=agent).exists():
+                if exclusive.is_busy(agent):
                     skipped.add(agent.pk)
                     continue
             taken = _take(first[0], queue, limit)
@@ -54,8 +51,8 @@ def claim(queue: str, *, limit: int = MOST_RUNS) -> list[Run]:
 
 
 def due(queue: str) -> bool:
-    """Whether a claim would find something."""
-    return _due(queue).exists()
+    """Whether a claim would find something, a connection check included."""
+    return _due(queue).exists() or (queue == checks.QUEUE and checks.due())
 
 
 def start(token: uuid.UUID, agent_config: dict[str, Json]) -> None:
@@ -87,24 +84,13 @@ def _due(queue: str) -> QuerySet[Run]:
     now = timezone.now()
     abandoned = Q(status=Run.Status.RUNNING, lease_until__lt=now)
     waiting = Run.objects.filter(Q(status=Run.Status.QUEUED) | abandoned, queue=queue)
-    busy = _busy_agents().values("version__agent")
-    return waiting.exclude(version__agent__in=busy).order_by("pk")
-
-
-def _busy_agents() -> QuerySet[Run]:
-    """Living claims on agents that take one session at a time."""
-    alive = Run.objects.filter(status=Run.Status.RUNNING, lease_until__gte=timezone.now())
-    return alive.filter(_EXCLUSIVE)
+    return exclusive.without_busy(waiting).order_by("pk")
 
 
 def _lock(runs: QuerySet[Run]) -> QuerySet[Run]:
     return runs.select_for_update(skip_locked=True, no_key=True, of=("self",)).select_related(
         "version__agent"
     )
-
-
-def _is_exclusive(run: Run) -> bool:
-    return "gateway_listen" in (run.version.agent.config | run.version.overrides)
 
 
 def _take(first: Run, queue: str, limit: int) -> list[Run]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils import timezone
 
-from replays_app.engine.formats.agent import EXPANDED
-from replays_app.engine.values import Json
+from replays_app.engine.formats.project_agent import references
 from replays_app.models import Agent, AgentVersion, Project, Secret
 from replays_app.services import activity, crypto
 from replays_app.services.errors import Refused
@@ -23,7 +22,6 @@ NAME = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 # Shorter ones cannot be told from ordinary text when they have to be masked in an answer.
 SHORTEST, LONGEST = 8, 8_000
 NOTED = timedelta(minutes=1)  # last_used_at is written at most so often
-_REFERENCE = re.compile(r"\$\{(\w+)\}", re.ASCII)
 
 
 def save(project: Project, name: str, value: str, actor: User | None) -> Secret:
@@ -85,12 +83,6 @@ def values(project: Project, wanted: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def references(config: Mapping[str, Json]) -> set[str]:
-    """Every NAME that a configuration refers to as ${NAME}, where that is expanded."""
-    texts = (text for key in EXPANDED for text in _texts(config.get(key)))
-    return {name for text in texts for name in _REFERENCE.findall(text)}
-
-
 def used_by(project: Project) -> dict[str, list[str]]:
     """Names of agents by the secret that they refer to, in any of their versions. Two queries."""
     found: dict[str, set[str]] = {}
@@ -105,14 +97,3 @@ def used_by(project: Project) -> dict[str, list[str]]:
         for name in references(config):
             found.setdefault(name, set()).add(agent)
     return {name: sorted(agents) for name, agents in found.items()}
-
-
-def _texts(value: Json) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
