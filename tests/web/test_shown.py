@@ -139,7 +139,7 @@ def test_every_outcome_verdict_and_state_has_a_shape_of_its_own_within_its_kind(
 
 def test_only_what_failed_is_red():
     red = {name for name, (_, colour) in pictures.SHAPES.items() if colour == "bad"}
-    assert red == {"failed", "Still failing", "regressed"}
+    assert red == {"failed", "Still failing", "regressed", "Regressed"}
 
 
 def call(number: int, started: float, real: float, recorded: float) -> Call:
