@@ -42,9 +42,11 @@ class Context(logging.Filter):
     """Adds what the line belongs to, and takes the path out of Django's own lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        own = getattr(record, FIELDS, {})
-        setattr(record, FIELDS, {**_context.get(), **own})
         request = getattr(record, "request", None)
+        fields = {**_context.get(), **getattr(record, FIELDS, {})}
+        if known := getattr(request, "request_id", None):
+            fields["request"] = known  # Django writes some lines when the request is over
+        setattr(record, FIELDS, fields)
         if isinstance(record.args, tuple) and hasattr(request, "path"):
             path = request.path
             escaped = path.encode("unicode_escape").decode("ascii")

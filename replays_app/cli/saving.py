@@ -148,7 +148,7 @@ def _check_same(incident: Incident, contract: ContractRow, payload: dict[str, ob
     """The dashboard must hold what was replayed here, or the result would count for another."""
     from replays_app.services import storable
     from replays_app.services.errors import Refused
-    from replays_app.services.sessions import redact
+    from replays_app.services.sessions import erased_sentence, redact
 
     if incident.contract_id != contract.pk:
         raise Refused(
@@ -157,6 +157,8 @@ def _check_same(incident: Incident, contract: ContractRow, payload: dict[str, ob
             remedy="Replay it with that contract.",
         )
     current = incident.session.current
+    if current is not None and current.body is None:
+        raise Refused(f"{incident.key}: {erased_sentence(current)}")
     if current is None or current.body != storable.json(redact(payload, incident.project)):
         raise Refused(
             f"{incident.key} has a newer recording in the dashboard.",

@@ -156,6 +156,8 @@ class Run(models.Model):
     gate = models.CharField(max_length=20, blank=True)  # a guard's engine.gate.Word, at its end
     injection = models.CharField(max_length=20, blank=True)
     agent_config = models.JSONField(default=dict)  # what was run, without values of env or headers
+    # Since when no attempt of it has its evidence; each payload says why.
+    payloads_erased_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [
@@ -171,6 +173,12 @@ class Run(models.Model):
                 fields=["project", "status", "id"],
                 name="run_open_in_project",
                 condition=Q(status__in=["queued", "running"]),
+            ),
+            # Retention looks for the oldest that still have something to erase.
+            models.Index(
+                fields=["project", "finished_at"],
+                name="run_with_payloads",
+                condition=Q(payloads_erased_at=None),
             ),
         ]
 

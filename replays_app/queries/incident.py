@@ -196,7 +196,11 @@ def incident_by_key(project: Project, key: str) -> Incident:
     written = re.fullmatch(rf"{re.escape(project.prefix)}-([1-9][0-9]{{0,8}})", key)
     incident = get_object_or_404(
         Incident.objects.select_related(
-            "owner", "agent", "session__current", "contract__current", "verdict_version"
+            "owner",
+            "agent",
+            "session__current__erased_by",
+            "contract__current",
+            "verdict_version",
         ),
         project=project,
         number=int(written[1]) if written else 0,

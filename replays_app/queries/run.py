@@ -56,11 +56,11 @@ def attempts(run: Run, first: int, last: int) -> list[Attempt]:
 
 
 def attempt_with_evidence(run: Run, number: int) -> tuple[Attempt, Judgement | None]:
-    attempt = get_object_or_404(run.attempts.select_related("payload"), number=number)
+    attempt = get_object_or_404(run.attempts.select_related("payload__erased_by"), number=number)
     said = attempt.judgements.filter(contract_revision=run.contract_revision_id).first()
     return attempt, said
 
 
 def recorded_calls(run: Run) -> list[dict[str, Any]]:
     body = SessionRevision.objects.values_list("body", flat=True).get(pk=run.session_revision_id)
-    return body.get("tool_responses") or []
+    return (body or {}).get("tool_responses") or []  # none once it was erased

@@ -13,7 +13,7 @@ from replays_app.engine.verdict import PRESETS, REPRODUCTION_ATTEMPTS
 from replays_app.models import AgentVersion, Incident, Run
 from replays_app.services import agents, doorbell, results, versions
 from replays_app.services.errors import Refused
-from replays_app.services.sessions import session_of
+from replays_app.services.sessions import erased_sentence, session_of
 
 MOST_ATTEMPTS = 1000
 
@@ -71,6 +71,11 @@ def draft(incident: Incident, version: AgentVersion, *, live_tools: bool = False
     contract = incident.contract
     if contract is None or contract.current is None:
         refuse("This incident has no contract.", "Choose one first.", "contract")
+    if incident.session.current.body is None:
+        refuse(
+            erased_sentence(incident.session.current),
+            "It cannot be replayed. What was found out stays.",
+        )
     return Run(
         project=incident.project,
         incident=incident,

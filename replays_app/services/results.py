@@ -157,8 +157,10 @@ def targets(
     """The checks whose failure is the incident: those that fail on the recorded answer, else those
     that a person chose. None of either: the incident cannot be reproduced, only replayed.
     `revision`: another contract revision than the run's."""
-    contract = contract_of(revision or run.contract_revision)
-    found = target_checks(contract, session_of(run.session_revision))
+    found: tuple[str, ...] = ()
+    if run.session_revision.body is not None:  # erased, and with it the answer that could tell
+        contract = contract_of(revision or run.contract_revision)
+        found = target_checks(contract, session_of(run.session_revision))
     return found or tuple(incident.target_checks if incident else ())
 
 

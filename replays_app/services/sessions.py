@@ -54,6 +54,12 @@ def freeze(
             project=project, session_id=body["id"]
         )
         known = row.revisions.filter(sha256=sha).first()
+        if known and known.body is None:
+            raise Refused(
+                f"This recording was erased on {known.erased_at:%Y-%m-%d} ({known.erased_why}).",
+                field="id",
+                remedy="Report it again only without what had to go, which is another recording.",
+            )
         if known:
             return Frozen(known, "already here", tuple(notes))
         last = row.revisions.order_by("-number").first()
@@ -77,8 +83,17 @@ def redact(value: dict[str, Json], project: Project) -> dict[str, Json]:
 
 
 def session_of(revision: SessionRevision) -> Session:
-    """What the engine replays. Raises FormatError if the stored body is no session any more."""
+    """What the engine replays. Raises FormatError if the stored body is no session any more, or
+    was erased."""
+    if revision.body is None:
+        raise FormatError([Problem(erased_sentence(revision), source=str(revision))])
     return read_session(revision.body, Document(revision.body, str(revision)))
+
+
+def erased_sentence(revision: SessionRevision) -> str:
+    who = f" by {revision.erased_by}" if revision.erased_by else ""
+    when = f"{revision.erased_at:%Y-%m-%d}" if revision.erased_at else "at an unknown time"
+    return f"The recording was erased on {when}{who}: {revision.erased_why or 'no reason given'}."
 
 
 def _read(value: Json, source: str, *, lenient: bool) -> tuple[Session, list[str]]:

@@ -161,7 +161,7 @@ def _confirms(incident: Incident, run: Run) -> bool:
         return False
     if run.purpose == Run.Purpose.REPRODUCE and run.count and run.count.reproductions:
         return run.count.reproductions[-1][0] > 0
-    if run.version.label == incident.session.current.body.get("agent_version"):
+    if run.version.label == (incident.session.current.body or {}).get("agent_version"):
         return True
     return run.version.deployments.filter(environment=Deployment.PRODUCTION).exists()
 

@@ -2,7 +2,12 @@
 
 from django.urls import URLPattern, path
 
-from replays_app.views import overview
+from replays_app.views import erasing, overview
 
-project = [path("", overview.overview, name="project")]
+project = [
+    path("", overview.overview, name="project"),
+    path("settings/retention/", erasing.retention_page, name="retention"),
+    path("runs/<int:pk>/erase/", erasing.erase_run, name="run-erase"),
+    path("incidents/<str:key>/erase/", erasing.erase_incident, name="incident-erase"),
+]
 site: list[URLPattern] = []

@@ -24,7 +24,10 @@ from replays_app.forms.incidents import (
 )
 from replays_app.models import Incident, Membership
 from replays_app.services import versions
+from replays_app.services.sessions import erased_sentence
 from replays_app.views import history, recording
+
+GONE = 410
 
 
 @require_safe
@@ -131,6 +134,9 @@ def replay_form(
 def export_yaml(request: HttpRequest, membership: Membership, key: str) -> HttpResponse:
     """The current revision as a replay file that the command line reads."""
     incident = queries.incident_by_key(membership.project, key)
+    if incident.session.current.body is None:
+        words = erased_sentence(incident.session.current)
+        return HttpResponse(f"{words}\n", status=GONE, content_type="text/plain; charset=utf-8")
     name = f"{incident.key}-r{incident.session.current.number}.yaml"
     response = HttpResponse(
         to_yaml(incident.session.current.body),

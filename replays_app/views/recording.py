@@ -12,7 +12,7 @@ from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.values import CheckResult, Judgement
 from replays_app.models import ContractRevision, SessionRevision
 from replays_app.services.contracts import contract_of
-from replays_app.services.sessions import session_of
+from replays_app.services.sessions import erased_sentence, session_of
 from replays_app.templatetags.shown import TEXT_LIMIT, json_text, marked
 from replays_app.views.timeline import Bar, Window, bars_of_recording
 from replays_app.views.words import invariant_words, when_words
@@ -72,6 +72,7 @@ class Recording:
     is_caught: bool | None
     problem: str = ""
     expected_failure: str = ""
+    erased: str = ""  # when, by whom and why, in a sentence; nothing else is left then
 
     @property
     def has_faults(self) -> bool:
@@ -81,7 +82,7 @@ class Recording:
 def show(
     session: SessionRevision, contract: ContractRevision | None, *, call: int = 1
 ) -> Recording:
-    body = session.body
+    body = session.body or {}
     values = body.get("tool_responses") or []
     bars = bars_of_recording(values)
     window = Window.at(call, len(values))
@@ -96,10 +97,11 @@ def show(
         answer=None if answer is None else marked(answer[:TEXT_LIMIT], marks_of(results)),
         answer_is_cut=len(answer or "") > TEXT_LIMIT,
         checks=check_rows(contract, results),
-        proof="" if contract is None or problem else proof_sentence(judgement),
+        proof=proof_sentence(judgement) if contract and body and not problem else "",
         is_caught=would_catch(judgement),
         problem=problem,
         expected_failure=body.get("expected_failure", ""),
+        erased="" if body else erased_sentence(session),
     )
 
 
@@ -107,7 +109,7 @@ def _judged(
     session: SessionRevision, contract: ContractRevision | None
 ) -> tuple[Judgement | None, str]:
     """The contract proved on the recorded answer, or why that cannot be done."""
-    if contract is None:
+    if contract is None or session.body is None:
         return None, ""
     try:
         return judge_recording(contract_of(contract), session_of(session)), ""

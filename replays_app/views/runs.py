@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from replays_app import queries
-from replays_app.access import RESPONDER, action, member, never_stored, number_in
+from replays_app.access import ADMIN, RESPONDER, action, member, never_stored, number_in
 from replays_app.models import Attempt, Membership, Run
 from replays_app.services import runs as run_services
 from replays_app.services.errors import Refused
@@ -42,6 +42,7 @@ def run_page(request: HttpRequest, membership: Membership, pk: int) -> HttpRespo
         "run": run,
         "project": membership.project,
         "may_respond": membership.at_least(RESPONDER),
+        "may_admin": membership.at_least(ADMIN),
         "ended": ended,
         "number": number,
         "chosen": chosen,
@@ -99,6 +100,11 @@ def evidence_json(
         "attempt": attempt.number,
         "sha256": attempt.payload.sha256,
         "evidence": attempt.payload.evidence,
+        "erased": attempt.payload.erased_at
+        and {
+            "at": attempt.payload.erased_at.isoformat(),
+            "why": attempt.payload.erased_why,
+        },
         "judgement": judgement
         and {
             "contract": str(run.contract_revision),

@@ -127,3 +127,37 @@ def test_the_sync_command_says_what_it_did_and_what_is_missing(tmp_path, capsys)
     path.write_text("agents: 3")
     with pytest.raises(CommandError, match="agents"):
         call_command("sync_agents", str(path))
+
+
+def test_the_sweep_erases_what_is_old_once_an_hour_and_goes_on_while_there_is_more(monkeypatch):
+    from replays_app.management.commands import sweep as command
+
+    rounds, clock, handlers = [], [0.0], {}
+    is_more = iter([True, False, False])
+
+    class Ended:
+        """Stands for the event: each wait is the time until the next look."""
+
+        def is_set(self):
+            return clock[0] > 2 * command.RETAIN_EVERY
+
+        def wait(self, seconds):
+            clock[0] += 1_000
+
+    def one_round():
+        rounds.append(clock[0])
+        return Round(next(is_more))
+
+    class Round:
+        attempts = 1
+
+        def __init__(self, more):
+            self.is_more = more
+
+    monkeypatch.setattr(command, "retain", one_round)
+    monkeypatch.setattr(command, "sweep", lambda: [])
+    monkeypatch.setattr(command.threading, "Event", Ended)
+    monkeypatch.setattr(command.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(command.signal, "signal", handlers.__setitem__)
+    call_command("sweep")
+    assert rounds == [0.0, 1_000.0, 5_000.0]

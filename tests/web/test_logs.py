@@ -74,7 +74,8 @@ def test_a_path_that_holds_a_secret_is_in_no_line(db, client, lines):
     client.get("/invitations/s3cret-t0ken/")
     client.get("/p/nowhere/incidents/s3cret-t0ken/?q=s3cret-t0ken")
     found = lines()
-    assert found
+    assert len({line["request"] for line in found}) == 2
+    assert all(line["request"] for line in found)
     assert "s3cret-t0ken" not in json.dumps(found)
 
 
