@@ -1,7 +1,8 @@
 """CI's door: webhooks, deliveries, batches."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, path
 
+from replays_app.api import status, webhook
 from replays_app.views import batches
 
 project: list[URLPattern] = [
@@ -12,4 +13,7 @@ project: list[URLPattern] = [
     path("batches/<int:pk>/stop/", batches.stop, name="batch-stop"),
     path("batches/<int:pk>/again/", batches.again, name="batch-again"),
 ]
-site: list[URLPattern] = []
+site: list[URLPattern | URLResolver] = [
+    path("hooks/ci/<uuid:public_id>", webhook.ci, name="hook-ci"),
+    path("api/v1/", status.URLS),
+]
