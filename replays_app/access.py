@@ -66,7 +66,11 @@ def action(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 def number_in(request: HttpRequest, name: str) -> int:
     """A number of the URL's query; 0 when it is absent or none that a row could have."""
-    text = request.GET.get(name, "")
+    return number_of(request.GET.get(name, ""))
+
+
+def number_of(text: str) -> int:
+    """0 for what is no number that a row could have."""
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 

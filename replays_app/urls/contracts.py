@@ -12,6 +12,7 @@ project: list[URLPattern] = [
     path("contracts/<int:pk>/edit/", contract_editor.edit, name="contract-edit"),
     path("contracts/<int:pk>/changes/", contracts.changes, name="contract-changes"),
     path("contracts/<int:pk>/r<int:number>/", contracts.revision, name="contract-revision"),
+    path("contracts/<int:pk>/r<int:number>/try/", contracts.try_stored, name="contract-try"),
     path("contracts/<int:pk>/r<int:number>.yaml", contracts.export, name="contract-export"),
 ]
 site: list[URLPattern] = []

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from replays_app.access import RESPONDER, action, member
+from replays_app.access import RESPONDER, action, member, number_of
 from replays_app.engine.formats.contract import Contract as Parsed
 from replays_app.engine.formats.contract import contract_warnings
 from replays_app.engine.formats.errors import FormatError, Problem
@@ -20,6 +20,7 @@ from replays_app.models import Contract, Membership
 from replays_app.queries import contract as queries
 from replays_app.services import contracts as services
 from replays_app.services.errors import Refused
+from replays_app.views import trying
 from replays_app.views.triage import UNPROCESSABLE, refused, see
 
 EXAMPLE = """\
@@ -96,8 +97,14 @@ def _editor(
     if not form.is_valid():
         return _show(request, membership, contract, form, status=UNPROCESSABLE)
     found = checked(form.typed)
-    if request.POST.get("do") == "check":
-        return _show(request, membership, contract, form, checked=found)
+    if found.contract and "look" in request.POST and request.htmx:
+        look = trying.look(
+            membership.project, found.contract, number_of(request.POST.get("look", ""))
+        )
+        return render(request, "replays/_looked.html", {"look": look})
+    if "look" in request.POST or request.POST.get("do") in ("check", "try"):
+        more = _tried(request, membership, contract, found)
+        return _show(request, membership, contract, form, checked=found, **more)
     if found.rows:
         return _show(request, membership, contract, form, checked=found, status=UNPROCESSABLE)
     base = form.cleaned_data["base"]
@@ -113,6 +120,17 @@ def _editor(
         )
     messages.success(request, f"Saved as r{saved.number}.")
     return see(reverse("contract", args=[membership.project.slug, saved.contract_id]))
+
+
+def _tried(
+    request: HttpRequest, membership: Membership, contract: Contract | None, found: Checked
+) -> dict[str, Any]:
+    """The dry run, and of one incident what each check saw, if they were asked for."""
+    number = number_of(request.POST.get("look", ""))
+    if found.contract is None or not (number or request.POST.get("do") == "try"):
+        return {}
+    look = trying.look(membership.project, found.contract, number)
+    return {"look": look, **trying.show(membership.project, contract, found.contract)}
 
 
 def _opened(contract: Contract | None) -> TextForm:

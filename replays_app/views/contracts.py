@@ -15,6 +15,7 @@ from replays_app.engine.formats.errors import FormatError
 from replays_app.models import Contract, ContractRevision, Membership
 from replays_app.queries import contract as queries
 from replays_app.services.contracts import contract_of, text_of
+from replays_app.views import trying
 from replays_app.views.diff import compare
 from replays_app.views.recording import check_rows
 from replays_app.views.words import fault_words
@@ -98,6 +99,32 @@ def export(request: HttpRequest, membership: Membership, pk: int, number: int) -
         headers={"Content-Disposition": f'attachment; filename="contract-{pk}-r{number}.yaml"'},
     )
     return never_stored(response)
+
+
+@require_safe
+@member()
+def try_stored(request: HttpRequest, membership: Membership, pk: int, number: int) -> HttpResponse:
+    """A dry run of a stored revision. `?look=` is the number of an incident whose checks are shown
+    one by one; htmx gets them alone."""
+    contract = queries.contract_by_id(membership.project, pk)
+    row = queries.revision_by_number(contract, number)
+    context: dict[str, Any] = {
+        "project": membership.project,
+        "contract": contract,
+        "revision": row,
+        "is_current": row.pk == contract.current_id,
+        "path": request.path,
+    }
+    try:
+        parsed = contract_of(row)
+    except FormatError as error:
+        context["problem"] = f"This version cannot read what is stored: {error.problems[0]}"
+        return render(request, "replays/contract_try.html", context)
+    context["look"] = trying.look(membership.project, parsed, number_in(request, "look"))
+    if request.htmx and context["look"] and not request.htmx.history_restore_request:
+        return render(request, "replays/_looked.html", context)
+    context |= trying.show(membership.project, contract, parsed)
+    return render(request, "replays/contract_try.html", context)
 
 
 @dataclass(frozen=True, slots=True)

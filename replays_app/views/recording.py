@@ -134,8 +134,12 @@ def check_rows(
     contract: ContractRevision | None, results: tuple[CheckResult, ...]
 ) -> list[CheckRow]:
     """The contract's invariants in their order, then checks that it does not name (`completes`)."""
+    return rows_of(contract.body.get("invariants", []) if contract else [], results)
+
+
+def rows_of(invariants: list[dict[str, Any]], results: tuple[CheckResult, ...]) -> list[CheckRow]:
+    """The same of invariants as values."""
     by_id = {r.id: r for r in results}
-    invariants = contract.body.get("invariants", []) if contract else []
     rows = []
     for position, invariant in enumerate(invariants, 1):
         name = invariant.get("id") or f"{invariant.get('type')}-{position}"

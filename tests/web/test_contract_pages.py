@@ -403,3 +403,83 @@ def test_a_difference_is_bounded_and_says_so():
     diff = compare("", too_many, old="a", new="b")
     assert diff.is_too_long
     assert not diff.is_same
+
+
+# --- Dry run -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tried(team, manners):
+    """Two incidents of the contract, one of whose answers it would not have caught, and a stored
+    attempt."""
+    values = [
+        factories.session_value("Manners", recorded_output=answer)
+        for answer in ("No idea.", "No idea, please <b>.")
+    ]
+    found = [
+        factories.incident(team.project, agent=team.agent, contract=manners, payload=value)
+        for value in values
+    ]
+    run = factories.run(found[0], team.version, started_at=timezone.now())
+    factories.attempt(run, "passed", answer="please")
+    return found
+
+
+def test_a_stored_revision_can_be_tried_by_everybody(team, manners, tried):
+    page = read(team, "contract-try", manners.pk, 1)
+    assert "Would have caught 1 of 2 recorded bad answers." in page
+    assert "Of 1 stored attempt, <b>0 would be judged otherwise</b>." in page
+    assert f"?look={tried[1].number}#look-{tried[1].number}" in page
+
+
+def test_a_typed_contract_is_tried_before_it_is_saved(team, manners, tried):
+    response = write(team, manners, text=STRICTER, do="try")
+    page = page_of(response)
+    assert response.status_code == 200
+    assert "Would have caught 2 of 2 recorded bad answers." in page
+    assert "<b>1 would be judged otherwise</b>: 1 passed → failed." in page
+    assert f"{team.url('run', tried[0].runs.get().pk)}?attempt=1" in page
+    assert f"\n{STRICTER}</textarea>" in page
+    assert manners.revisions.count() == 1
+
+
+def test_a_broken_text_is_not_tried(team, manners, tried):
+    page = page_of(write(team, manners, text=BROKEN[0][0], do="try"))
+    assert "did you mean value?" in page
+    assert "Would have caught" not in page
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_what_each_check_saw_of_an_incident_is_shown_when_it_is_asked_for(
+    team, manners, tried, headers
+):
+    number = tried[1].number
+    typed = team.client("responder").post(
+        team.url("contract-edit", manners.pk),
+        {"text": STRICTER, "base": manners.current_id, "look": number},
+        headers=headers,
+    )
+    stored = team.client("viewer").get(
+        team.url("contract-try", manners.pk, 1), {"look": number}, headers=headers
+    )
+    assert '"thank you" not found' in page_of(typed)
+    assert 'found "please"' in page_of(stored)
+    for response in (typed, stored):
+        assert response.status_code == 200
+        assert ("<html" in page_of(response)) is not bool(headers)
+
+
+def test_an_incident_of_another_project_cannot_be_looked_at(team, manners):
+    url = team.url("contract-try", manners.pk, 1)
+    assert team.client("viewer").get(url, {"look": 999}).status_code == 404
+
+
+def test_a_new_contract_is_tried_on_the_projects_incidents(team, tried):
+    page = page_of(write(team, text=STRICTER.replace("Manners", "New"), do="try"))
+    assert "No incident uses it yet" in page
+    assert "Would have caught 2 of 2 recorded bad answers." in page
+
+
+def test_an_unreadable_revision_cannot_be_tried_and_says_why(team, manners):
+    ContractRevision.objects.filter(contract=manners).update(body={"unheard": 1})
+    assert "This version cannot read what is stored" in read(team, "contract-try", manners.pk, 1)
