@@ -6,7 +6,8 @@ from typing import Any
 
 from django import forms
 
-from replays_app.models import Contract, Incident, Project
+from replays_app.models import Incident, Project
+from replays_app.templatetags.shown import plain
 
 MAX_TEXT = 200_000  # characters; contracts have a few thousand
 
@@ -43,16 +44,15 @@ def lines_of(text: str) -> str:
 class ContractForm(forms.Form):
     """The contract that an incident is judged by."""
 
-    contract = forms.ModelChoiceField(
-        queryset=Contract.objects.none(),
-        empty_label=None,
-        error_messages={"invalid_choice": "This project has no such contract."},
+    contract = forms.TypedChoiceField(
+        coerce=int, error_messages={"invalid_choice": "This project has no such contract."}
     )
 
     def __init__(self, data: Any = None, *, project: Project, **more: Any) -> None:
         super().__init__(data, **more)
-        known = project.contracts.exclude(current=None)
-        self.fields["contract"].queryset = known.order_by("name")
+        known = project.contracts.exclude(current=None).order_by("name")
+        self.choices = [(pk, plain(name)[:100]) for pk, name in known.values_list("pk", "name")]
+        self.fields["contract"].choices = self.choices
 
 
 class TargetsForm(forms.Form):

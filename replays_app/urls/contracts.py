@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from replays_app.views import contract_editor, contracts
+from replays_app.views import contract_editor, contracts, incident_contract
 
 project: list[URLPattern] = [
     path("contracts/", contracts.contract_list, name="contracts"),
@@ -14,5 +14,7 @@ project: list[URLPattern] = [
     path("contracts/<int:pk>/r<int:number>/", contracts.revision, name="contract-revision"),
     path("contracts/<int:pk>/r<int:number>/try/", contracts.try_stored, name="contract-try"),
     path("contracts/<int:pk>/r<int:number>.yaml", contracts.export, name="contract-export"),
+    path("incidents/<str:key>/contract/", incident_contract.choose, name="incident-contract"),
+    path("incidents/<str:key>/targets/", incident_contract.targets, name="incident-targets"),
 ]
 site: list[URLPattern] = []

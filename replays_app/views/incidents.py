@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from replays_app import queries
 from replays_app.access import ADMIN, RESPONDER, member, never_stored, number_in
 from replays_app.engine.formats.writing import to_yaml
+from replays_app.forms.contracts import ContractForm, TargetsForm
 from replays_app.forms.incidents import (
     PLAN_HELP,
     PLANS,
@@ -117,6 +118,10 @@ def show_incident(
         "state_form": StateForm(initial={"state": incident.state}),
         "assign_form": AssignForm(project=project, initial={"owner": incident.owner_id}),
         "comment_form": CommentForm(),
+        "contract_form": ContractForm(project=project, initial={"contract": incident.contract_id}),
+        "targets_form": TargetsForm(
+            incident=incident, initial={"target_checks": incident.target_checks}
+        ),
         **forms,
     }
     return render(request, "replays/incident.html", context, status=status)

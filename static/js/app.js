@@ -2,15 +2,27 @@
 
 const keepers = "textarea[data-keep]";
 
-// A login that ran out, or a reload, must not cost what was typed. The text goes once it was sent.
+// A login that ran out, or a reload, must not cost what was typed. A draft goes once it was sent and
+// taken, whatever page follows.
+if (document.querySelector(".message.success")) {
+  sessionStorage.removeItem(sessionStorage.getItem("sent") ?? "");
+}
+sessionStorage.removeItem("sent");
 for (const area of document.querySelectorAll(keepers)) {
   const key = `draft:${area.dataset.keep}`;
-  area.value ||= sessionStorage.getItem(key) ?? "";
-  area.addEventListener("input", () => sessionStorage.setItem(key, area.value));
-  if (document.querySelector(".message.success")) {
-    sessionStorage.removeItem(key);
-    area.value = area.defaultValue;
+  const draft = sessionStorage.getItem(key);
+  const note = document.getElementById(`${area.id}-restored`);
+  // A text that is edited comes with its saved form; what was typed instead is said to be back.
+  if (draft !== null && (!area.value || note)) {
+    if (note && draft !== area.value) note.hidden = false;
+    area.value = draft;
   }
+  area.addEventListener("input", () => sessionStorage.setItem(key, area.value));
+  area.form?.addEventListener("submit", () => sessionStorage.setItem("sent", key));
+  area.form?.addEventListener("reset", () => {
+    sessionStorage.removeItem(key);
+    if (note) note.hidden = true;
+  });
 }
 
 // A second click must not ask for a second run.
