@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
+from django.views.decorators.http import require_http_methods
 
 from replays_app.models import Membership
 
@@ -62,6 +63,10 @@ def action(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         return view(request, *args, **kwargs)
 
     return by_post
+
+
+# Django's form views take PUT for POST, which their limits and tests do not think of.
+form_methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def number_in(request: HttpRequest, name: str) -> int:

@@ -17,7 +17,7 @@ from django.urls import reverse, reverse_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
-from replays_app.access import action
+from replays_app.access import action, form_methods
 from replays_app.client import network_of
 from replays_app.forms.accounts import STRENGTH, EmailForm, NameForm, ResetForm
 from replays_app.services import accounts, limits
@@ -191,3 +191,7 @@ class PasswordResetConfirm(auth_views.PasswordResetConfirmView):
         response = super().form_invalid(form)
         response.status_code = UNPROCESSABLE
         return response
+
+
+password_reset = form_methods(PasswordReset.as_view())
+password_reset_confirm = form_methods(PasswordResetConfirm.as_view())

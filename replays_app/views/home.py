@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
+from replays_app.access import form_methods
 from replays_app.forms.accounts import LoginForm
 
 
@@ -42,6 +43,9 @@ class Login(LoginView):
             response.status_code = 429
             response["Retry-After"] = str(form.too_many.wait)
         return response
+
+
+login = form_methods(Login.as_view(redirect_authenticated_user=True))
 
 
 @require_safe

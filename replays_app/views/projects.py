@@ -7,9 +7,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
-from replays_app.access import ADMIN, member
+from replays_app.access import ADMIN, form_methods, member
 from replays_app.forms.people import ProjectForm, ProjectSettingsForm
 from replays_app.models import Membership
 from replays_app.services import projects as project_services
@@ -19,7 +19,7 @@ from replays_app.views.triage import UNPROCESSABLE, refused, see
 ONLY_SUPERUSERS = "Only superusers of this installation make projects. Ask whoever runs it."
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_methods
 def new_project(request: HttpRequest) -> HttpResponse:
     if not request.user.is_superuser:
         raise PermissionDenied(ONLY_SUPERUSERS)
@@ -43,7 +43,7 @@ def settings_index(request: HttpRequest, membership: Membership) -> HttpResponse
     return render(request, "replays/settings.html", context)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_methods
 @member(ADMIN)
 def project_settings(request: HttpRequest, membership: Membership) -> HttpResponse:
     project = membership.project
