@@ -91,6 +91,9 @@ RULES: dict[str, Rule] = {
     "evidence": READS("run", "one"),
     "run-stop": RESPONDS("run"),
     "run-again": RESPONDS("run"),
+    "run-erase": page("admin", "admin")("run"),
+    "incident-erase": page("admin", "admin")("key"),
+    "retention": page("admin", "admin"),
     # Contracts
     "contracts": READS,
     "contract-new": page("responder", "responder"),
