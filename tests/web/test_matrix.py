@@ -15,7 +15,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from replays_app.models import Batch, Membership
+from replays_app.models import Batch, Delivery, Membership
 from replays_app.services import hooks, invitations, tokens
 from tests import factories
 
@@ -115,6 +115,12 @@ RULES: dict[str, Rule] = {
     "batch-json": READS("batch"),
     "batch-stop": RESPONDS("batch"),
     "batch-again": RESPONDS("batch"),
+    "hooks": page("admin"),
+    "hook-new": ADMINS,
+    "hook": page("admin")("hook row"),
+    "hook-rotate": ADMINS("hook row"),
+    "hook-switch": ADMINS("hook row"),
+    "delivery": page("admin")("hook row", "delivery"),
     "hook-ci": Rule(write=PUBLIC, done=NO_KEY)("hook"),
     "api:batch": page(PUBLIC, got=NO_KEY, head=False)("batch"),
     "api:batch-junit": page(PUBLIC, got=NO_KEY, head=False)("batch"),
@@ -199,6 +205,8 @@ def things(team) -> dict[str, Any]:
         "contract": team.contract.pk,
         "batch": batch.pk,
         "hook": hook.public_id,
+        "hook row": hook.pk,
+        "delivery": Delivery.objects.create(hook=hook, status=202, answer={}).pk,
         "invitation": invitation.pk,
         "invitation token": token,
         "member": Membership.objects.get(project=team.project, user=team.people["viewer"]).pk,
