@@ -38,12 +38,19 @@ class Command(BaseCommand):
             "incident",
         )
 
-    def handle(self, *, examples: Path | None, **_: Any) -> None:
+        parser.add_argument(
+            "--no-static",
+            action="store_true",
+            help="leave the static files alone: an image has them already",
+        )
+
+    def handle(self, *, examples: Path | None, no_static: bool, **_: Any) -> None:
         try:
             call_command("migrate", interactive=False, verbosity=0)
         except DatabaseError as error:
             raise CommandError(f"DATABASE_URL: the database cannot be used ({error}).") from error
-        collect_static(Path(settings.STATIC_ROOT))
+        if not no_static:
+            collect_static(Path(settings.STATIC_ROOT))
         made = set_up()
         try:
             if settings.ENV.agents_file:
