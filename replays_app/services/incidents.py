@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_COMMENT = 20_000  # characters
 MAX_TITLE = 300  # characters; the column's width
 MAX_SOURCE = 50  # characters; the column's width
+MAX_TAGS = 20  # of one incident
+MAX_TAG = 50  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ def report_incident(
     contract: Contract | None = None,
     title: str | None = None,
     severity: str | None = None,
+    tags: Sequence[str] = (),
     lenient: bool = False,
 ) -> Receipt:
     """Takes a replay-file value in. `contract` and `agent` overrule what the payload and the
@@ -47,6 +50,7 @@ def report_incident(
     revision of that incident. Raises Refused.
     """
     _check_severity(severity)
+    labels = check_tags(tags)
     _same_project(project, agent, "agent")
     _same_project(project, contract, "contract")
     with transaction.atomic():
@@ -73,6 +77,7 @@ def report_incident(
             number=project.last_incident_number,
             title=_title(title, body),
             severity=severity or Incident.Severity.MEDIUM,
+            tags=labels,
             expected_failure=body.get("expected_failure", ""),
             source=storable.text(body.get("source", "manual"), MAX_SOURCE),
             session=frozen.revision.session,
@@ -81,6 +86,55 @@ def report_incident(
         )
         activity.record(project, "reported", actor=actor, incident=incident, via=via)
     return Receipt(incident, "created", tuple(notes))
+
+
+def edit_details(
+    incident: Incident,
+    *,
+    title: str,
+    severity: str,
+    tags: Sequence[str],
+    expected_failure: str,
+    actor: User | None,
+) -> None:
+    """What people say of an incident; its recording is no part of it. Raises Refused."""
+    _check_severity(severity)
+    values = {
+        "title": storable.text(" ".join(title.split())),
+        "severity": severity,
+        "tags": check_tags(tags),
+        "expected_failure": storable.text(expected_failure).strip(),
+    }
+    if not values["title"]:
+        raise Refused("The title is empty.", field="title", remedy="Say what went wrong.")
+    for name, most in (("title", MAX_TITLE), ("expected_failure", MAX_COMMENT)):
+        if len(values[name]) > most:
+            raise Refused(f"It has {len(values[name]):,} characters, limit {most:,}.", field=name)
+    with transaction.atomic():
+        row = _locked(incident)
+        changed = [name for name, value in values.items() if getattr(row, name) != value]
+        for name in changed:
+            setattr(row, name, values[name])
+        if changed:
+            row.save(update_fields=[*changed, "updated_at"])
+            words = ", ".join(name.replace("_", " ") for name in changed)
+            _record(row, "edited", actor, changed=words)
+    for name, value in values.items():
+        setattr(incident, name, value)
+
+
+def check_tags(tags: Sequence[str]) -> list[str]:
+    """In their order, each once. Raises Refused."""
+    known = list(dict.fromkeys(storable.text(" ".join(tag.split())) for tag in tags if tag.strip()))
+    too_long = next((tag for tag in known if len(tag) > MAX_TAG), None)
+    if too_long:
+        raise Refused(
+            f"The tag {too_long[:40]}… has {len(too_long)} characters, limit {MAX_TAG}.",
+            field="tags",
+        )
+    if len(known) > MAX_TAGS:
+        raise Refused(f"{len(known)} tags, limit {MAX_TAGS}.", field="tags")
+    return known
 
 
 def set_state(incident: Incident, state: str, actor: User | None) -> None:

@@ -10,7 +10,9 @@ from django.db import transaction
 from replays_app.engine.formats.canonical import sha256_of
 from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.errors import FormatError, Problem
+from replays_app.engine.formats.loading import load_documents
 from replays_app.engine.formats.session import Session, read_session, session_to_value
+from replays_app.engine.formats.variables import refuse_variables
 from replays_app.engine.values import Json
 from replays_app.models import Project, ReplaySession, SessionRevision
 from replays_app.services import storable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 Status = Literal["created", "already here", "new revision"]
 MAX_ID = 200  # characters; the column's width
+MAX_NOTE = 300  # characters; the column's width
+TEXT = "text"  # how problems call what was typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,21 @@ def erased_sentence(revision: SessionRevision) -> str:
     who = f" by {revision.erased_by}" if revision.erased_by else ""
     when = f"{revision.erased_at:%Y-%m-%d}" if revision.erased_at else "at an unknown time"
     return f"The recording was erased on {when}{who}: {revision.erased_why or 'no reason given'}."
+
+
+def read_text(text: str) -> tuple[Session, Document]:
+    """The one session of a YAML or JSON text that someone typed. Raises FormatError."""
+    documents = load_documents(text.encode("utf-8", "surrogatepass"), source=TEXT)
+    if len(documents) != 1:
+        found = f"holds {len(documents)} documents (divided by ---)" if documents else "is empty"
+        raise FormatError([Problem(f"{found}; write one session", source=TEXT)])
+    document = documents[0]
+    session = read_session(document.value, document)
+    refuse_variables(session_to_value(session), document)
+    if len(session.id) > MAX_ID:
+        message = f"has {len(session.id):,} characters, limit {MAX_ID}; give it a shorter one"
+        raise document.error(("id",), message)
+    return session, document
 
 
 def _read(value: Json, source: str, *, lenient: bool) -> tuple[Session, list[str]]:

@@ -37,7 +37,12 @@ def incident_list(request: HttpRequest, membership: Membership) -> HttpResponse:
     project = membership.project
     form = FilterForm(request.GET, project=project)
     is_valid = form.is_valid()
-    context = {"form": form, "project": project, "path": request.path}
+    context = {
+        "form": form,
+        "project": project,
+        "path": request.path,
+        "may_respond": membership.at_least(RESPONDER),
+    }
     context |= _rows(request, form, membership)
     fragment = request.htmx and not request.htmx.history_restore_request
     name = "replays/_incidents.html" if fragment else "replays/incidents.html"

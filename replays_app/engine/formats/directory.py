@@ -13,7 +13,7 @@ from replays_app.engine.formats.document import Document, Path, kind_of
 from replays_app.engine.formats.errors import FormatError, Problem
 from replays_app.engine.formats.session import Session
 from replays_app.engine.formats.session_file import Located, load_file, locate_session
-from replays_app.engine.formats.validation import did_you_mean
+from replays_app.engine.formats.validation import did_you_mean, shown
 from replays_app.engine.values import Json
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -66,7 +66,7 @@ def find_sessions(
         if not documents:
             _leave_out(found, file, "is empty", is_directory)
         for document in documents:
-            if reason := _no_session(document.value):
+            if reason := no_session(document.value):
                 _leave_out(found, file, reason, is_directory, document.line_of(()))
             else:
                 _take(found, document.value, document, (), file, lenient)
@@ -113,8 +113,8 @@ def _files_below(directory: pathlib.Path) -> Iterator[pathlib.Path]:
                 yield pathlib.Path(parent, name)
 
 
-def _no_session(value: Json) -> str:
-    """Empty: a session, at least by its looks."""
+def no_session(value: Json) -> str:
+    """Why a value is none; empty: it is a session, at least by its looks."""
     if not isinstance(value, dict):
         return f"is {kind_of(value)}"
     if not _SESSION_MARKS.isdisjoint(value):
@@ -146,7 +146,7 @@ def resolve_contract(
         return known[wanted]
     for directory in (config.directory, session_path.parent):
         file = directory / wanted
-        if file.is_file():
+        if _is_file(file):
             return _read_contract_file(file)
     if wanted == "default" and len(known) == 1:
         only = next(iter(known.values()))
@@ -155,10 +155,17 @@ def resolve_contract(
         return only
     names = ", ".join(known) or "none"
     message = (
-        f"{wanted!r} is neither a known contract nor a file{did_you_mean(wanted, known)}; "
+        f"{shown(wanted)} is neither a known contract nor a file{did_you_mean(wanted, known)}; "
         f"known: {names} ({config.path}); a path is relative to that file or to this one"
     )
     raise FormatError([Problem(message, "contract", None, str(session_path))])
+
+
+def _is_file(path: pathlib.Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have, such as one of 5,000 characters
+        return False
 
 
 def _read_contract_file(path: pathlib.Path) -> Contract:

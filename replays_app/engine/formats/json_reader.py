@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from replays_app.engine.formats.document import Path
 from replays_app.engine.formats.errors import FormatError, Problem
-from replays_app.engine.formats.yaml_reader import MAX_DEPTH, MAX_NUMBER_LENGTH
+from replays_app.engine.formats.yaml_reader import MAX_DEPTH, MAX_NODES, MAX_NUMBER_LENGTH
 from replays_app.engine.values import Json
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
@@ -26,6 +26,7 @@ class _Twice(_Refused):
 
 def read_json(text: str, source: str) -> Json:
     """Raises json.JSONDecodeError for what is no JSON, and FormatError for JSON that we refuse."""
+    _check_size(text, source)
     try:
         value = json.loads(
             text,
@@ -71,6 +72,19 @@ def _float(text: str) -> float:
     if not math.isfinite(number):
         raise _Refused(f"{text[:40]} is not a finite number; put it in quotes")
     return number
+
+
+def _check_size(text: str, source: str) -> None:
+    """Before anything is built. Every value but the first has a comma, colon or bracket before it;
+    those inside texts are left out only where they could matter."""
+    if sum(map(text.count, ",:[{")) < MAX_NODES:
+        return
+    nodes = 0
+    for token in _TOKEN.finditer(text):
+        nodes += token.group() not in (",", ":", "]", "}")
+        if nodes > MAX_NODES:
+            message = f"holds more than {MAX_NODES:,} values; split it into files"
+            raise FormatError([Problem(message, source=source)])
 
 
 def _too_deep(source: str) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from replays_app.engine.formats.document import Document, Path
@@ -62,11 +63,13 @@ def locate_session(
     home: pathlib.Path,
     *,
     lenient: list[Problem] | None = None,
+    read: Callable[[pathlib.Path], bytes] = read_bytes,
     _trail: tuple[pathlib.Path, ...] = (),
 ) -> Located:
     """The session in `value`, or the one in the file that it names.
 
-    `home` is the file that holds `value`; a `file:` is relative to its directory. Raises
+    `home` is the file that holds `value`; a `file:` is relative to its directory, and `read` gives
+    its bytes or raises FormatError (an archive looks nowhere but inside itself). Raises
     FormatError, also for files that name each other.
     """
     if not (isinstance(value, dict) and "file" in value):
@@ -75,6 +78,8 @@ def locate_session(
     _refuse_others(value, document, path)
     entry = validate(FileEntry, value, document, path)
     at = (*path, "file")
+    if "\0" in entry.file:
+        raise document.error(at, "holds a NUL character, which no path has")
     target = home.parent / entry.file
     trail = (*_trail, home.resolve())
     if target.resolve() in trail:
@@ -83,12 +88,12 @@ def locate_session(
     if len(trail) > MAX_FILES_FOLLOWED:
         raise document.error(at, f"follows more than {MAX_FILES_FOLLOWED} files")
     try:
-        inner = _only_document(target)
+        inner = _only_document(target, read)
     except FormatError as error:
         if isinstance(error, _Unreadable):
             raise document.error(at, f"{entry.file} {error.problems[0].message}") from None
         raise
-    found = locate_session(inner.value, inner, (), target, lenient=lenient, _trail=trail)
+    found = locate_session(inner.value, inner, (), target, lenient=lenient, read=read, _trail=trail)
     given = {key: value[key] for key in ("id", "input", "contract") if value.get(key) is not None}
     if not given:
         return found
@@ -101,9 +106,9 @@ class _Unreadable(FormatError):
     """The named file is not there: the mistake is in the line that names it."""
 
 
-def _only_document(path: pathlib.Path) -> Document:
+def _only_document(path: pathlib.Path, read: Callable[[pathlib.Path], bytes]) -> Document:
     try:
-        data = read_bytes(path)
+        data = read(path)
     except FormatError as error:
         raise _Unreadable(error.problems) from None
     documents = load_documents(data, source=str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from types import UnionType
@@ -40,6 +41,7 @@ _LIMITS = {
 }
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _SHOWN = 60  # characters of a value that a message repeats
+MAX_PROBLEMS = 100  # said of one value; who mends these sees the rest
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -73,7 +75,8 @@ def validate(
                 lenient.append(document.problem(path + where, _unknown(model, value, detail)))
                 _remove(value, where)
         return validate(model, value, document, path)
-    raise FormatError(list(_problems(model, value, details, document, path)))
+    found = _problems(model, value, details, document, path)
+    raise FormatError(list(itertools.islice(found, MAX_PROBLEMS)))
 
 
 def _problems(
@@ -83,12 +86,13 @@ def _problems(
     by_place: dict[Path, list[ErrorDetails]] = {}
     for detail in details:
         by_place.setdefault(_path_in(value, detail), []).append(detail)
+    above = {place[:length] for place in by_place for length in range(len(place))}
     for place, found in by_place.items():
         wanted = list(dict.fromkeys(_WANTED[d["type"]] for d in found if d["type"] in _WANTED))
         others = [d for d in found if d["type"] not in _WANTED]
         if wanted and not others:
             # A mistake further in means that one branch of the union did fit here.
-            if not any(len(p) > len(place) and p[: len(place)] == place for p in by_place):
+            if place not in above:
                 message = _wrong_type(found[0]["input"], wanted)
                 yield document.problem(path + place, message)
             continue

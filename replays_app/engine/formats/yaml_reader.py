@@ -24,7 +24,9 @@ from replays_app.engine.formats.errors import FormatError, Problem
 from replays_app.engine.values import Json
 
 MAX_DEPTH = 100
-MAX_ALIASED_NODES = 100_000
+MAX_NODES = 200_000  # keys and values of one file: a recording of 5,000 calls has 120,000
+MAX_ALIASED_NODES = 100_000  # counted again wherever an alias repeats them
+TEXT_OF_A_NODE = 64  # characters; a longer text that aliases repeat counts as several nodes
 MAX_NUMBER_LENGTH = 1000  # characters; Python refuses to print integers past 4,300 digits
 
 _CORE = "tag:yaml.org,2002:"
@@ -53,9 +55,10 @@ class _Frame:
 
 
 class _Builder:
-    def __init__(self, source: str, lines: dict[Path, int] | None) -> None:
+    def __init__(self, source: str, lines: dict[Path, int] | None, nodes: int = 0) -> None:
         self.source = source
         self.lines = lines
+        self.nodes = nodes  # of the file so far
         self.stack: list[_Frame] = []
         self.anchors: dict[str, tuple[Json, int]] = {}
         self.aliased = 0
@@ -69,6 +72,9 @@ class _Builder:
         if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._close(event)
             return
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise self.fail(event, f"holds more than {MAX_NODES:,} values; split it into files")
         if self.lines is not None:
             self._note_line(event.start_mark.line + 1)
         if kind is yaml.AliasEvent:
@@ -79,9 +85,10 @@ class _Builder:
             raise self.fail(event, f"the YAML tag {tag} is not read; remove it")
         if kind is yaml.ScalarEvent:
             value = self._scalar(event)
+            size = 1 + len(event.value) // TEXT_OF_A_NODE
             if event.anchor:
-                self.anchors[event.anchor] = ("<<" if value is _MERGE else value, 1)
-            self._put(value, 1, event)
+                self.anchors[event.anchor] = ("<<" if value is _MERGE else value, size)
+            self._put(value, size, event)
         else:
             self._open({} if kind is yaml.MappingStartEvent else [], event)
 
@@ -225,7 +232,7 @@ def read_yaml(
         for event in yaml.parse(text, Loader=loader):
             kind = type(event)
             if kind is yaml.DocumentStartEvent:
-                builder = _Builder(source, None if lines is None else {})
+                builder = _Builder(source, None if lines is None else {}, builder.nodes)
             elif kind is yaml.DocumentEndEvent:
                 if builder.root is not None:
                     if lines is not None and builder.lines is not None:

@@ -1,0 +1,69 @@
+"""What can be said of a recording that is not saved yet: its problems, or its contract's word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from replays_app.engine.contracts.judge import judge_recording, proof_sentence, would_catch
+from replays_app.engine.formats.errors import FormatError, Problem
+from replays_app.engine.formats.session import Session
+from replays_app.models import Contract, Project
+from replays_app.services import contracts, sessions
+from replays_app.services.errors import Refused
+from replays_app.views.recording import CheckRow, check_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One problem, with the line of the text that it is on."""
+
+    problem: Problem
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    rows: list[Row] = field(default_factory=list)
+    session: Session | None = None
+    contract: Contract | None = None
+    proof: str = ""  # what the contract says of the recorded answer, in a sentence
+    is_caught: bool | None = None
+    checks: list[CheckRow] = field(default_factory=list)
+
+
+def check_text(text: str, project: Project, *, session_id: str | None = None) -> Checked:
+    """A whole replay file as typed; `session_id` is the one that it must keep."""
+    lines = text.split("\n")
+    try:
+        session, document = sessions.read_text(text)
+        if session_id is not None and session.id != session_id:
+            message = f"is {session.id[:60]!r}, and this recording is {session_id!r}; keep its id"
+            raise document.error(("id",), message)
+    except FormatError as error:
+        return Checked([Row(p, _line(lines, p.line)) for p in error.problems])
+    checked = check_session(session, project)
+    if checked.rows:
+        problem = document.problem(("contract",), checked.rows[0].problem.message)
+        return Checked([Row(problem, _line(lines, problem.line))])
+    return checked
+
+
+def check_session(session: Session, project: Project) -> Checked:
+    try:
+        contract = contracts.find(project, session.contract)
+        judgement = judge_recording(contracts.contract_of(contract.current), session)
+    except Refused as error:
+        return Checked([Row(Problem(f"{error.message} {error.remedy}".strip(), "contract"))])
+    except FormatError as error:
+        return Checked([Row(Problem(f"cannot be read: {error.problems[0].message}", "contract"))])
+    return Checked(
+        session=session,
+        contract=contract,
+        proof=proof_sentence(judgement),
+        is_caught=would_catch(judgement),
+        checks=check_rows(contract.current, judgement.checks if judgement else ()),
+    )
+
+
+def _line(lines: list[str], number: int | None) -> str:
+    return lines[number - 1].strip() if number and number <= len(lines) else ""
