@@ -37,4 +37,7 @@ def look(project: Project, parsed: Parsed, number: int) -> Look | None:
 
 def show(project: Project, contract: Contract | None, parsed: Parsed) -> dict[str, Any]:
     tried = dry_run.try_out(project, contract, parsed)
-    return {"tried": tried, "kinds": tried.kinds.most_common()}
+    # First what one looks for: the answers that pass, then those that nobody can speak for.
+    order = (False, None, True)
+    proofs = sorted(tried.proofs, key=lambda proof: order.index(proof.caught))
+    return {"tried": tried, "proofs": proofs, "kinds": tried.kinds.most_common()}

@@ -118,7 +118,7 @@ def logged_in(chromium: Browser, site: Site) -> dict[str, Any]:
     page.fill("#id_username", "ada")
     page.fill("#id_password", PASSWORD)
     page.click("button.primary")
-    page.wait_for_url("**/incidents/")
+    page.wait_for_url("**/p/**")
     state = context.storage_state()
     context.close()
     return dict(state)

@@ -108,6 +108,8 @@ RULES: dict[str, Rule] = {
     "contract-revision": READS("contract", "one"),
     "contract-try": READS("contract", "one"),
     "contract-export": READS("contract", "one"),
+    "incident-contract": RESPONDS("incident"),
+    "incident-targets": RESPONDS("incident"),
     # CI
     "batches": READS,
     "batch": READS("batch"),
