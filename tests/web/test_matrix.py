@@ -108,8 +108,8 @@ RULES: dict[str, Rule] = {
     "contract-revision": READS("contract", "one"),
     "contract-try": READS("contract", "one"),
     "contract-export": READS("contract", "one"),
-    "incident-contract": RESPONDS("incident"),
-    "incident-targets": RESPONDS("incident"),
+    "incident-contract": RESPONDS("key"),
+    "incident-targets": RESPONDS("key"),
     # CI
     "batches": READS,
     "batch": READS("batch"),
