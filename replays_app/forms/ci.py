@@ -6,9 +6,12 @@ from typing import Any
 
 from django import forms
 
-from replays_app.models import Project
+from replays_app.models import Incident, Project
 from replays_app.services.hooks import MAX_NAME
+from replays_app.services.tags import MAX_TAG
 from replays_app.templatetags.shown import plain
+
+MOST_ATTEMPTS = 100  # of each incident of a batch
 
 
 class HookForm(forms.Form):
@@ -28,3 +31,42 @@ class HookForm(forms.Form):
         agents = project.agents.filter(retired_at=None).order_by("name").values_list("pk", "name")
         self.fields["agent"].choices = [(pk, plain(name)) for pk, name in agents]
         self.has_agents = bool(self.fields["agent"].choices)
+
+
+class BulkForm(forms.Form):
+    """What to do (`do`, the button that was pressed) with the incidents of the chosen rows."""
+
+    do = forms.ChoiceField(
+        choices=[(name, name) for name in ("replay", "state", "owner", "tag", "untag")],
+        error_messages={"required": "Press one of the buttons."},
+    )
+    state = forms.ChoiceField(required=False, choices=Incident.State.choices)
+    owner = forms.CharField(required=False, max_length=200)
+    tag = forms.CharField(required=False, max_length=MAX_TAG)
+
+
+class BatchForm(forms.Form):
+    """`versions`: (id, label) of the agents of the chosen incidents."""
+
+    version = forms.TypedChoiceField(
+        coerce=int,
+        error_messages={
+            "required": "Choose a version.",
+            "invalid_choice": "Choose one of these versions.",
+        },
+    )
+    attempts = forms.IntegerField(
+        min_value=1,
+        max_value=MOST_ATTEMPTS,
+        initial=1,
+        help_text="Of each incident that is not fixed. A fixed one is a guard: 5, and after a "
+        "failure up to 30.",
+    )
+    strict = forms.BooleanField(
+        required=False,
+        label="Strict: a fixed incident that fails at all is a result",
+    )
+
+    def __init__(self, data: Any = None, *, versions: list[tuple[int, str]]) -> None:
+        super().__init__(data)
+        self.fields["version"].choices = versions

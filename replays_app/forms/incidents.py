@@ -13,6 +13,7 @@ from replays_app.engine.verdict import PRESETS, REPRODUCTION_ATTEMPTS, Verdict
 from replays_app.models import Incident, Project, Run
 from replays_app.queries import DEFAULT_SORT, NO_VERDICT, SORTS
 from replays_app.services.incidents import MAX_COMMENT
+from replays_app.services.tags import MAX_TAG
 from replays_app.templatetags.shown import plain
 
 User = get_user_model()
@@ -44,6 +45,7 @@ class FilterForm(forms.Form):
         label="Last run",
         choices=_choices("any outcome", [o.value for o in Outcome]),
     )
+    tag = forms.CharField(required=False, max_length=MAX_TAG)
     sort = forms.ChoiceField(
         required=False,
         label="Order",
@@ -54,11 +56,10 @@ class FilterForm(forms.Form):
         super().__init__(data)
         names = project.memberships.values_list("user__username", flat=True)
         owners = [(f"@{n}", plain(n)) for n in sorted(names)]
+        self.owners = [("me", "me"), ("nobody", "nobody"), *owners]  # for actions, too
         self.fields["owner"].choices = [
             ("", "any owner"),
-            ("me", "me"),
-            ("nobody", "nobody"),
-            *owners,
+            *self.owners,
         ]
         agents = project.agents.order_by("name").values_list("name", flat=True)
         self.fields["agent"].choices = [("", "any agent"), *((a, plain(a)) for a in agents)]
@@ -71,7 +72,7 @@ class FilterForm(forms.Form):
     @property
     def hidden_ones(self) -> int:
         """How many of the filters that are folded away are set."""
-        folded = ("severity", "owner", "agent", "verdict", "last", "sort")
+        folded = ("severity", "owner", "agent", "verdict", "last", "tag", "sort")
         return sum(n in self.wanted for n in folded) if self.is_valid() else 0
 
 

@@ -14,6 +14,7 @@ from replays_app.models.contract import Contract, ContractRevision
 from replays_app.models.day import ReplayDay
 from replays_app.models.imports import Import
 from replays_app.models.incident import Activity, Incident
+from replays_app.models.lookups import HasElement
 from replays_app.models.run import (
     AS_RECORDED,
     Attempt,
@@ -43,6 +44,7 @@ __all__ = [
     "Delivery",
     "Deployment",
     "FailedAttempt",
+    "HasElement",
     "Import",
     "Incident",
     "Invitation",

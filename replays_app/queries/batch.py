@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from django.db import NotSupportedError
-from django.db.models import Count, JSONField, Lookup, Max, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from replays_app.models import Agent, Batch, Incident, Project, Run
@@ -38,32 +36,6 @@ _RUN = (
     "finished_at",
     "contract_revision__contract__name",
 )
-
-
-@JSONField.register_lookup
-class HasElement(Lookup):
-    """`tags__has_element="checkout"`: a list of texts holds this one. SQLite has no `contains`."""
-
-    lookup_name = "has_element"
-    prepare_rhs = False
-
-    def get_db_prep_lookup(self, value: Any, connection: Any) -> tuple[str, list[Any]]:
-        return "%s", [str(value)]
-
-    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        column, params = self.process_lhs(compiler, connection)
-        value, more = self.process_rhs(compiler, connection)
-        # Both are what the compiler made: a quoted column and a placeholder.
-        sql = f"EXISTS (SELECT 1 FROM json_each({column}) WHERE json_each.value = {value})"  # noqa: S608
-        return sql, [*params, *more]
-
-    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        column, params = self.process_lhs(compiler, connection)
-        value, more = self.process_rhs(compiler, connection)
-        return f"{column} @> to_jsonb({value}::text)", [*params, *more]
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        raise NotSupportedError(f"has_element is not written for {connection.vendor}")
 
 
 def tagged(tags: Iterable[str]) -> Q:

@@ -90,7 +90,7 @@ class Page:
 
 
 def incidents(project: Project, wanted: dict[str, Any], user: Any) -> QuerySet[Incident]:
-    """`wanted`: q, state, severity, owner, agent, verdict, last; empty ones ask for nothing."""
+    """`wanted`: q, state, severity, owner, agent, verdict, last, tag; empty ones ask nothing."""
     found = Incident.objects.filter(project=project)
     exact = {"state": "state", "severity": "severity", "agent": "agent__name"}
     for name, field in exact.items():
@@ -108,6 +108,8 @@ def incidents(project: Project, wanted: dict[str, Any], user: Any) -> QuerySet[I
         found = found.filter(owner=None)
     elif owner:
         found = found.filter(owner__username=owner.removeprefix("@"))
+    if wanted.get("tag"):
+        found = found.filter(tags__has_element=wanted["tag"])
     if wanted.get("q"):
         found = found.filter(_search(project, wanted["q"].strip()))
     return found

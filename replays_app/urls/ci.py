@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from replays_app.api import status, webhook
-from replays_app.views import batches, hooks
+from replays_app.views import batches, bulk, hooks
 
 project: list[URLPattern] = [
     path("batches/", batches.batch_list, name="batches"),
@@ -12,6 +12,8 @@ project: list[URLPattern] = [
     path("batches/<int:pk>/result.json", batches.as_json, name="batch-json"),
     path("batches/<int:pk>/stop/", batches.stop, name="batch-stop"),
     path("batches/<int:pk>/again/", batches.again, name="batch-again"),
+    path("incidents/bulk/", bulk.bulk, name="incidents-bulk"),
+    path("incidents/replay/", bulk.replay, name="incidents-replay"),
     path("settings/hooks/", hooks.hooks_page, name="hooks"),
     path("settings/hooks/new/", hooks.create_hook, name="hook-new"),
     path("settings/hooks/<int:pk>/", hooks.hook_page, name="hook"),

@@ -34,16 +34,9 @@ GONE = 410
 @require_safe
 @member()
 def incident_list(request: HttpRequest, membership: Membership) -> HttpResponse:
-    project = membership.project
-    form = FilterForm(request.GET, project=project)
+    form = FilterForm(request.GET, project=membership.project)
     is_valid = form.is_valid()
-    context = {
-        "form": form,
-        "project": project,
-        "path": request.path,
-        "may_respond": membership.at_least(RESPONDER),
-    }
-    context |= _rows(request, form, membership)
+    context = list_context(request, membership, form)
     fragment = request.htmx and not request.htmx.history_restore_request
     name = "replays/_incidents.html" if fragment else "replays/incidents.html"
     response = render(request, name, context)
@@ -52,6 +45,21 @@ def incident_list(request: HttpRequest, membership: Membership) -> HttpResponse:
         query = urlencode(form.wanted)
         response["HX-Push-Url"] = f"{request.path}?{query}" if query else request.path
     return response
+
+
+def list_context(request: HttpRequest, membership: Membership, form: FilterForm) -> dict[str, Any]:
+    """What the list needs, for itself and after a refused action on its rows."""
+    project = membership.project
+    form.is_valid()
+    return {
+        "form": form,
+        "project": project,
+        "path": reverse("incidents", args=[project.slug]),
+        "may_respond": membership.at_least(RESPONDER),
+        "all_states": Incident.State.values,
+        "owners": form.owners,
+        **_rows(request, form, membership),
+    }
 
 
 def _rows(request: HttpRequest, form: FilterForm, membership: Membership) -> dict[str, Any]:

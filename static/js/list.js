@@ -1,4 +1,4 @@
-// The list by keyboard: j k to move, Enter opens (it is a link), / searches, ? explains.
+// The list by keyboard: j k to move, Enter opens (it is a link), x chooses, / searches, ? explains.
 
 const links = () => [...document.querySelectorAll("[data-row]")];
 
@@ -15,6 +15,10 @@ function move(step) {
 const actions = {
   j: () => move(1),
   k: () => move(-1),
+  x: () => {
+    const box = document.activeElement.closest("tr")?.querySelector("[name=key]");
+    if (box) box.click();
+  },
   "/": () => document.getElementById("id_q").select(),
   "?": () => document.getElementById("keys").showModal(),
 };
@@ -35,11 +39,19 @@ document.addEventListener("keydown", (event) => {
 
 // Shown only where it works.
 const show = () => {
-  for (const button of document.querySelectorAll("[data-opens]")) button.hidden = false;
+  for (const part of document.querySelectorAll("[data-opens], [data-needs-script]")) part.hidden = false;
 };
 show();
 document.addEventListener("htmx:after:swap", show);
 document.addEventListener("click", ({ target }) => {
   const name = target.closest?.("[data-opens]")?.dataset.opens;
   if (name) document.getElementById(name).showModal();
+});
+
+// All rows of the page at once; the box follows when single ones change.
+const boxes = () => [...document.querySelectorAll("[name=key][form=bulk]")];
+document.addEventListener("change", ({ target }) => {
+  if (target.matches("[data-all]")) for (const box of boxes()) box.checked = target.checked;
+  const all = document.querySelector("[data-all]");
+  if (all) all.checked = boxes().every((box) => box.checked);
 });

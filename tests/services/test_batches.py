@@ -122,6 +122,7 @@ def test_a_recording_that_cannot_be_injected_is_left_out(case):
     assert [run.incident for run in batch.runs.all()] == [ready]
 
 
+@pytest.mark.database
 def test_tags_choose_and_quotes_and_accents_in_them_are_no_special_case(case):
     names = ["checkout", 'sa"y', "prüfung", "%", "check"]
     for name in names:
