@@ -47,7 +47,7 @@ class JoinForm(UserCreationForm):
         self.fields["username"].label = "User name"
         self.fields["username"].help_text = "Letters, digits and @ . + - _"
         self.fields["username"].widget.attrs |= {"autocomplete": "username"}
-        self.fields["email"].help_text = "Optional. Links to reset the password go there."
+        self.fields["email"].help_text = "Links to reset the password go there."
         self.fields["email"].widget.attrs |= {"autocomplete": "email"}
         self.fields["password1"].help_text = STRENGTH
         self.fields["password2"].label = "Password again"

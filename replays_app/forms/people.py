@@ -27,7 +27,7 @@ class InviteForm(forms.Form):
         required=False,
         max_length=254,
         label="Email address",
-        help_text="Optional: whom it is for. The link works for whoever opens it first.",
+        help_text="Whom it is for. The link works for whoever opens it first.",
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
 
@@ -37,7 +37,8 @@ class RoleForm(forms.Form):
 
     role = forms.ChoiceField(choices=list(ROLES.items()))
     sure = forms.BooleanField(
-        label="Yes, change my own role. I cannot undo that myself.",
+        label="Confirmation",
+        help_text="Yes, change my own role. I cannot undo that myself.",
         error_messages={"required": "This is your own role: tick the box to confirm."},
     )
 
@@ -48,22 +49,26 @@ class RoleForm(forms.Form):
 
 
 class RemoveForm(forms.Form):
-    """`member`: with `user` and `project`; `tokens`: how many they made that still work."""
+    """`member`: with `user` and `project`; `tokens`: how many they made that still work. What a
+    box means is its help text."""
 
     tokens = forms.BooleanField(required=False)
-    sure = forms.BooleanField(error_messages={"required": "Tick the box to confirm."})
+    sure = forms.BooleanField(
+        label="Confirmation", error_messages={"required": "Tick the box to confirm."}
+    )
 
     def __init__(
         self, *args: Any, member: Membership, is_self: bool, tokens: int, **more: Any
     ) -> None:
         super().__init__(*args, **more)
         project = plain(member.project)
-        self.fields["sure"].label = (
+        self.fields["sure"].help_text = (
             f"Yes, take myself out of {project}. I cannot undo that myself."
             if is_self
             else f"Yes, take {plain(member.user)} out of {project}"
         )
-        self.fields["tokens"].label = f"Also revoke the API tokens that they made ({tokens})"
+        whose = "I" if is_self else "they"
+        self.fields["tokens"].help_text = f"Also revoke the API tokens that {whose} made ({tokens})"
         if not tokens:
             del self.fields["tokens"]
 

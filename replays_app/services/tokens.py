@@ -77,7 +77,7 @@ def create_token(
             token=name,
             key=mark,
             scopes=_listed(token.scopes),
-            expires=expires_at.isoformat(timespec="minutes") if expires_at else "never",
+            expires=expires_at.date().isoformat() if expires_at else "never",
         )
     return token, key
 

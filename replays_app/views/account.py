@@ -55,6 +55,7 @@ def _password_form(user: Any, data: Any = None) -> PasswordChangeForm:
 def _new_password(form: SetPasswordForm) -> None:
     form.fields["new_password1"].help_text = STRENGTH
     form.fields["new_password2"].label = "New password again"
+    form.fields["new_password2"].help_text = ""
 
 
 @action
