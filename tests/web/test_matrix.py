@@ -15,7 +15,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from replays_app.models import Batch, Delivery, Membership
+from replays_app.models import Batch, Delivery, Import, Membership
 from replays_app.services import hooks, invitations, tokens
 from tests import factories
 
@@ -91,6 +91,12 @@ RULES: dict[str, Rule] = {
     "incident-state": RESPONDS("key"),
     "incident-assign": RESPONDS("key"),
     "incident-comment": RESPONDS("key"),
+    "incidents-bulk": RESPONDS,
+    "incidents-replay": page("responder", "responder"),
+    "incident-new": page("responder", "responder"),
+    "incident-check": RESPONDS,
+    "import": page("responder", "responder"),
+    "import-receipt": READS("import"),
     "run": READS("run"),
     "evidence": READS("run", "one"),
     "run-stop": RESPONDS("run"),
@@ -206,6 +212,7 @@ def things(team) -> dict[str, Any]:
         "one": 1,
         "contract": team.contract.pk,
         "batch": batch.pk,
+        "import": Import.objects.create(project=team.project, via="form", items=[]).pk,
         "hook": hook.public_id,
         "hook row": hook.pk,
         "delivery": Delivery.objects.create(hook=hook, status=202, answer={}).pk,
