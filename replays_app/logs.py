@@ -34,6 +34,8 @@ def bound(**fields: Any) -> Iterator[None]:
 
 def route_of(request: Any) -> str:
     """`p/<slug:slug>/incidents/`, the same for all incidents; a dash for what led nowhere."""
+    if known := getattr(request, "route", ""):
+        return known
     match = getattr(request, "resolver_match", None)
     return (match.route or "/") if match else "-"
 

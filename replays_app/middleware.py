@@ -43,8 +43,7 @@ class RequestLog:
 
 
 def _write(request: HttpRequest, response: HttpResponse, ms: float) -> None:
-    is_probe = request.path_info in _PROBES
-    route = request.path_info.strip("/") if is_probe else logs.route_of(request)
+    is_probe, route = request.path_info in _PROBES, logs.route_of(request)
     method = request.method if request.method in _METHODS else "other"
     # Only a user that the request loaded anyway: a line must not cost a query.
     user = getattr(request, "_cached_user", None)
@@ -74,6 +73,7 @@ class Probes:
         probe = _PROBES.get(request.path_info)
         if probe is None:
             return self.get_response(request)
+        request.route = request.path_info.strip("/")  # for the log: it is no path of the URLconf
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         response = probe(request)

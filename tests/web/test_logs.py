@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import logging
@@ -48,6 +49,12 @@ def test_a_request_has_one_line_with_route_status_time_and_user(team, lines):
 def test_a_probes_line_is_only_for_debugging(client, lines):
     client.get("/healthz")
     assert lines() == []
+
+
+def test_a_probe_that_fails_is_a_line_by_its_name(db, client, lines, settings, tmp_path):
+    settings.ENV = dataclasses.replace(settings.ENV, redis_url=f"unix://{tmp_path}/none.sock")
+    client.get("/readyz")
+    assert "Service Unavailable: readyz" in [line["message"] for line in lines()]
 
 
 @pytest.mark.parametrize(
