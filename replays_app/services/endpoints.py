@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from replays_app.engine.formats.project_agent import has_credential
 from replays_app.engine.hosts import HostRefused
 from replays_app.services.errors import Refused
 
@@ -20,3 +21,9 @@ def check_endpoint(url: str, *, field: str = "endpoint") -> None:
         said = f"{refused.saw[:1].upper()}{refused.saw[1:]}."
         remedy = f"{refused.remedy[:1].upper()}{refused.remedy[1:]}."
         raise Refused(said, field=field, remedy=remedy) from refused
+    if has_credential(url):
+        raise Refused(
+            "The URL holds a credential in the clear.",
+            field=field,
+            remedy="Save it as a secret of the project, and write ${NAME} in its place.",
+        )

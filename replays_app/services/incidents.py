@@ -203,6 +203,32 @@ def set_contract(incident: Incident, contract: Contract, actor: User | None) -> 
     incident.refresh_from_db(fields=["verdict", "headline", "state"])
 
 
+def set_agent(incident: Incident, agent: Agent, actor: User | None) -> None:
+    """Which agent failed. Raises Refused once it was replayed: its runs are of that agent."""
+    _same_project(incident.project, agent, "agent")
+    if agent.retired_at:
+        raise Refused(
+            f"{agent} is no longer in the operator's agents file.",
+            field="agent",
+            remedy="Choose another one, or add it there again.",
+        )
+    with transaction.atomic():
+        row = _locked(incident)
+        if row.agent_id == agent.pk:
+            return
+        if row.agent_id and row.runs.exists():
+            raise Refused(
+                f"This incident was replayed against {row.agent} already.",
+                field="agent",
+                remedy="Report the recording again for another agent.",
+            )
+        before, row.agent = row.agent, agent
+        row.save(update_fields=["agent", "updated_at"])
+        _record(row, "agent set", actor, before=before.name if before else "", after=agent.name)
+        states.refresh(row)
+    incident.agent = agent
+
+
 def set_target_checks(incident: Incident, ids: Sequence[str], actor: User | None) -> None:
     """The checks whose failure is this incident, for want of a recorded answer that shows them."""
     if incident.contract is None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 
+from replays_app.engine.formats.project_agent import references
 from replays_app.engine.hosts import HostRefused
 from replays_app.models import Agent, AgentVersion, Deployment
-from replays_app.services import activity
+from replays_app.services import activity, secrets
 from replays_app.services.endpoints import check_endpoint
 from replays_app.services.errors import Refused
 
@@ -71,12 +73,17 @@ def why_not_replayable(version: AgentVersion, current: Collection[int] | None = 
 
 def current_versions(agent: Agent) -> set[int]:
     """Ids of what the agent's own address may serve: the newest registration, and what each
-    environment was given last and still runs. Two queries."""
-    current = {version.pk for version in in_order(agent)[-1:]}
-    newest: dict[str, Deployment] = {}
-    for deployment in Deployment.objects.filter(version__agent=agent).order_by("started_at"):
-        newest[deployment.environment] = deployment
-    return current | {d.version_id for d in newest.values() if d.ended_at is None}
+    environment was given last and still runs. Two queries, whatever the number of versions."""
+    current = set(newest_first(agent).values_list("pk", flat=True)[:1])
+    running = Deployment.objects.filter(version__agent=agent, ended_at=None).order_by("started_at")
+    newest = dict(running.values_list("environment", "version_id"))  # the last one of each stays
+    return current | set(newest.values())
+
+
+def newest_first(agent: Agent) -> QuerySet[AgentVersion]:
+    """The order of `in_order`, backwards, with `.first`: when it was first deployed anywhere."""
+    first = agent.versions.annotate(first=Min("deployments__started_at"))
+    return first.order_by(F("first").desc(nulls_first=True), "-pk")
 
 
 def register(
@@ -199,6 +206,13 @@ def _check(agent: Agent, label: str, commit: str, endpoint: str) -> None:
         )
     if endpoint:
         check_endpoint(endpoint)
+        if missing := sorted(references({"endpoint": endpoint}) - secrets.names(agent.project)):
+            raise Refused(
+                f"The endpoint refers to ${{{missing[0]}}}, and the project has no secret of that "
+                "name.",
+                field="endpoint",
+                remedy="Save it under Settings, Secrets first.",
+            )
 
 
 def _lock(agent: Agent) -> None:

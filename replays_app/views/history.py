@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from replays_app import queries
 from replays_app.engine.verdict import Verdict
 from replays_app.models import AS_RECORDED, Activity, AgentVersion, Count, Incident
+from replays_app.services import versions
 
 
 def answer(incident: Incident) -> str:
@@ -34,6 +36,16 @@ class Version:
         return list(self.row.deployments.all())
 
 
+def known(incident: Incident) -> list[Version]:
+    """The agent's versions, newest first; the number of queries does not depend on how many."""
+    if incident.agent is None:
+        return []
+    rows = queries.versions(incident.agent_id)
+    is_asked = not all(row.has_own_start for row in rows)
+    current = versions.current_versions(incident.agent) if is_asked else set()
+    return [Version(row, versions.why_not_replayable(row, current)) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Rows are versions, newest first; columns are scenarios."""
@@ -42,13 +54,13 @@ class Grid:
     rows: list[tuple[Version, list[Count | None]]]
 
 
-def grid(versions: list[Version], counts: Iterable[Count]) -> Grid:
+def grid(known: list[Version], counts: Iterable[Count]) -> Grid:
     cells = {(c.version_id, c.scenario): c for c in counts}
     others = sorted({scenario for _, scenario in cells} - {AS_RECORDED})
     scenarios = [AS_RECORDED, *others]
     return Grid(
         scenarios,
-        [(v, [cells.get((v.row.pk, s)) for s in scenarios]) for v in versions],
+        [(v, [cells.get((v.row.pk, s)) for s in scenarios]) for v in known],
     )
 
 

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from replays_app import queries
 from replays_app.access import ADMIN, RESPONDER, member, never_stored, number_in
 from replays_app.engine.formats.writing import to_yaml
+from replays_app.forms.agents import AgentForm
 from replays_app.forms.contracts import ContractForm, TargetsForm
 from replays_app.forms.incidents import (
     PLAN_HELP,
@@ -24,7 +25,6 @@ from replays_app.forms.incidents import (
     StateForm,
 )
 from replays_app.models import Incident, Membership
-from replays_app.services import versions
 from replays_app.services.sessions import erased_sentence
 from replays_app.views import history, recording
 
@@ -106,10 +106,7 @@ def show_incident(
 ) -> HttpResponse:
     """The page; `forms` are those that were refused, with what was typed."""
     project = membership.project
-    known = [
-        history.Version(v, versions.why_not_replayable(v))
-        for v in queries.versions(incident.agent_id)
-    ]
+    known = history.known(incident)
     contract = incident.contract.current if incident.contract else None
     context = {
         "incident": incident,
@@ -135,6 +132,8 @@ def show_incident(
         "targets_form": TargetsForm(
             incident=incident, initial={"target_checks": incident.target_checks}
         ),
+        "agent_form": None if incident.agent_id else AgentForm(project=project),
+        "may_admin": membership.at_least(ADMIN),
         **forms,
     }
     return render(request, "replays/incident.html", context, status=status)

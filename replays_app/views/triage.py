@@ -11,11 +11,11 @@ from django.urls import reverse
 
 from replays_app import queries
 from replays_app.access import RESPONDER, action, member
+from replays_app.forms.agents import AgentForm
 from replays_app.forms.incidents import AssignForm, CommentForm, StateForm
 from replays_app.models import AgentVersion, Incident, Membership
 from replays_app.services import incidents as incident_services
 from replays_app.services import runs as run_services
-from replays_app.services import versions
 from replays_app.services.errors import Refused
 from replays_app.views import history
 from replays_app.views.incidents import incident_url, replay_form, show_incident
@@ -33,10 +33,7 @@ def refused(form: Form, error: Refused) -> None:
 @member(RESPONDER)
 def replay(request: HttpRequest, membership: Membership, key: str) -> HttpResponse:
     incident = queries.incident_by_key(membership.project, key)
-    known = [
-        history.Version(v, versions.why_not_replayable(v))
-        for v in queries.versions(incident.agent_id)
-    ]
+    known = history.known(incident)
     form = replay_form(membership, known, request.POST)
     if form.is_valid():
         version = AgentVersion.objects.select_related("agent").get(pk=form.cleaned_data["version"])
@@ -81,6 +78,19 @@ def assign(request: HttpRequest, membership: Membership, key: str) -> HttpRespon
         except Refused as error:
             refused(form, error)
     return _done(request, membership, incident, "assign_form", form, "The owner is changed.")
+
+
+@action
+@member(RESPONDER)
+def set_agent(request: HttpRequest, membership: Membership, key: str) -> HttpResponse:
+    incident = queries.incident_by_key(membership.project, key)
+    form = AgentForm(request.POST, project=membership.project)
+    if form.is_valid():
+        try:
+            incident_services.set_agent(incident, form.cleaned_data["agent"], actor=request.user)
+        except Refused as error:
+            refused(form, error)
+    return _done(request, membership, incident, "agent_form", form, "The agent is set.")
 
 
 @action

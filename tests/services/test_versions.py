@@ -71,7 +71,7 @@ def test_what_the_operator_took_out_of_the_file_cannot_be_replayed(agent):
 
 def test_what_is_current_is_asked_once_for_all_versions(agent, django_assert_num_queries):
     rows = [factories.version(agent, has_own_start=False) for _ in range(5)]
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         current = versions.current_versions(agent)
         said = [versions.why_not_replayable(row, current) for row in rows]
     assert [bool(words) for words in said] == [True, True, True, True, False]

@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 
 from replays_app.models import Batch, Delivery, Import, Membership
-from replays_app.services import hooks, invitations, tokens
+from replays_app.services import checks, hooks, invitations, tokens
 from tests import factories
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -116,6 +116,19 @@ RULES: dict[str, Rule] = {
     "contract-export": READS("contract", "one"),
     "incident-contract": RESPONDS("key"),
     "incident-targets": RESPONDS("key"),
+    # Agents
+    "agents": READS,
+    "agent-new": page("admin", "admin"),
+    "agent-check-text": ADMINS,
+    "agent": READS("agent"),
+    "agent-edit": page("admin", "admin")("agent"),
+    "agent-register": ADMINS("agent"),
+    "agent-deploy": ADMINS("agent"),
+    "agent-check": RESPONDS("agent"),
+    "connection-check": READS("agent", "check"),
+    "incident-agent": RESPONDS("key"),
+    "secrets": page("admin", "admin"),
+    "secret-delete": act("admin", done=statuses(404)),
     # CI
     "batches": READS,
     "batch": READS("batch"),
@@ -211,6 +224,8 @@ def things(team) -> dict[str, Any]:
         "run": run.pk,
         "one": 1,
         "contract": team.contract.pk,
+        "agent": team.agent.pk,
+        "check": checks.request(team.version, "Hello?", None).pk,
         "batch": batch.pk,
         "import": Import.objects.create(project=team.project, via="form", items=[]).pk,
         "hook": hook.public_id,

@@ -100,7 +100,7 @@ def check_project_agent(
     except FormatError as error:
         problems += [problem for problem in error.problems if problem.field not in told]
         raise FormatError(problems) from None
-    if reason := refusal(config, _session(), live_tools=False):
+    if not problems and (reason := refusal(config, _session(), live_tools=False)):
         problems.append(document.problem(where(()), reason))
     if problems:
         raise FormatError(problems)
@@ -156,7 +156,7 @@ def _in_the_clear(value: Mapping[str, Json]) -> Iterator[tuple[Path, str]]:
                 yield (key, name), f"holds a credential in the clear; {advice}"
     for key in ("endpoint", "reset_endpoint"):
         text = value.get(key)
-        if isinstance(text, str) and (is_key(text) or _has_secret_query(text)):
+        if isinstance(text, str) and has_credential(text):
             yield (key,), f"holds a credential in the clear; {advice}"
     template = value.get("request_template")
     if isinstance(template, str) and is_key(template):
@@ -189,7 +189,10 @@ def _is_in_the_clear(name: str, text: str) -> bool:
     return _SECRET_NAME.search(name) is not None or is_key(text)
 
 
-def _has_secret_query(url: str) -> bool:
+def has_credential(url: str) -> bool:
+    """Whether a URL holds a key in the clear."""
+    if is_key(url):
+        return True
     try:
         pairs = parse_qsl(urlsplit(url).query)
     except ValueError:
