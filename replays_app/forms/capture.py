@@ -14,7 +14,7 @@ from replays_app.engine.values import Json
 from replays_app.forms.contracts import lines_of
 from replays_app.models import Incident, Project
 from replays_app.services.incidents import MAX_TITLE
-from replays_app.services.sessions import MAX_ID
+from replays_app.services.sessions import MAX_ID, MAX_NOTE
 
 MAX_ROWS = 200  # of turns and of calls; a longer recording is better written as YAML
 
@@ -280,3 +280,27 @@ def _call(said: dict[str, Any]) -> dict[str, Json]:
     if isinstance(ms, float) and ms.is_integer():
         value["latency_ms"] = int(ms)
     return value
+
+
+class DetailsForm(forms.Form):
+    """What people say of an incident; its recording is no part of it."""
+
+    title = forms.CharField(
+        max_length=MAX_TITLE, error_messages={"required": "Say in a few words what went wrong."}
+    )
+    severity = forms.ChoiceField(choices=Incident.Severity.choices)
+    tags = TagsField(required=False, max_length=2_000, help_text="Words between commas.")
+    expected_failure = _text("What is wrong with the answer", rows=2, required=False)
+
+
+class RevisionForm(forms.Form):
+    """The editor of a recording. `base` is the number of the revision that it was opened with."""
+
+    text = _text("Recording", rows=24, error_messages={"required": "Write the recording first."})
+    note = forms.CharField(required=False, max_length=MAX_NOTE, label="Why it is changed")
+    base = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1, label="Revision")
+
+    @property
+    def typed(self) -> str:
+        """As it came, whatever is wrong with it."""
+        return lines_of(str(self["text"].value() or ""))

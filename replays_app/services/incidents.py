@@ -61,7 +61,7 @@ def report_incident(
         known = Incident.objects.filter(session=frozen.revision.session).first()
         if known:
             if frozen.status == "new revision":
-                _revised(known, frozen.revision, actor)
+                take_revision(known, frozen.before, frozen.revision, actor)
             return Receipt(known, frozen.status, tuple(notes))
         contract = contract or contracts.find(project, body["contract"])
         if body["contract"] == contracts.DEFAULT:
@@ -275,9 +275,20 @@ def _locked(incident: Incident) -> Incident:
     )
 
 
-def _revised(incident: Incident, revision: SessionRevision, actor: User | None) -> None:
+def take_revision(
+    incident: Incident,
+    before: SessionRevision,
+    after: SessionRevision,
+    actor: User | None,
+) -> None:
+    """What follows for the incident when its recording changed: the verdict is that of the new one,
+    and what it took from the recording goes with it. The caller holds the session's lock."""
     row = _locked(incident)
-    _record(row, "recording revised", actor, revision=revision.number)
+    said = {} if before.body is None else before.body
+    if row.expected_failure == said.get("expected_failure", ""):
+        row.expected_failure = after.body.get("expected_failure", "")
+    row.save(update_fields=["expected_failure", "updated_at"])
+    _record(row, "recording revised", actor, revision=after.number, note=after.note)
     states.refresh(row)
     incident.refresh_from_db()
 

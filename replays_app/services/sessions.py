@@ -32,6 +32,7 @@ class Frozen:
     revision: SessionRevision
     status: Status
     notes: tuple[str, ...] = ()
+    before: SessionRevision | None = None  # what was current, where this is a new revision
 
 
 def freeze(
@@ -40,12 +41,14 @@ def freeze(
     *,
     actor: User | None,
     source: str = "payload",
+    note: str = "",
     lenient: bool = False,
 ) -> Frozen:
     """A replay-file value as an immutable revision. Content that some revision of the session holds
     already is "already here"; other content under the same id is a new revision.
 
-    `source` names the value in messages (a file name, "upload"). Raises Refused.
+    `source` names the value in messages (a file name, "upload"); `note` says why it was changed.
+    Raises Refused.
     """
     session, notes = _read(value, source, lenient=lenient)
     exact = redact(session_to_value(session), project)
@@ -66,16 +69,18 @@ def freeze(
             )
         if known:
             return Frozen(known, "already here", tuple(notes))
-        last = row.revisions.order_by("-number").first()
+        last, before = row.revisions.order_by("-number").first(), row.current
         row.current = SessionRevision.objects.create(
             session=row,
             number=last.number + 1 if last else 1,
             body=body,
             sha256=sha,
+            note=note,
             created_by=actor,
         )
         row.save(update_fields=["current"])
-    return Frozen(row.current, "new revision" if last else "created", tuple(notes))
+    status: Status = "new revision" if last else "created"
+    return Frozen(row.current, status, tuple(notes), before)
 
 
 def redact(value: dict[str, Json], project: Project) -> dict[str, Json]:

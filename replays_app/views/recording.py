@@ -71,7 +71,6 @@ class Recording:
     proof: str  # what the contract says of the recorded answer, in a sentence
     is_caught: bool | None
     problem: str = ""
-    expected_failure: str = ""
     erased: str = ""  # when, by whom and why, in a sentence; nothing else is left then
 
     @property
@@ -100,7 +99,6 @@ def show(
         proof=proof_sentence(judgement) if contract and body and not problem else "",
         is_caught=would_catch(judgement),
         problem=problem,
-        expected_failure=body.get("expected_failure", ""),
         erased="" if body else erased_sentence(session),
     )
 

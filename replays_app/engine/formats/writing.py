@@ -31,7 +31,22 @@ def to_yaml(*values: Json) -> str:
         explicit_start=len(values) > 1,
         width=_NO_FOLDING,
     )
-    return text
+    # Text with such characters stands in double quotes, where an escape says the same and is seen.
+    return text if text.replace("\n", " ").isprintable() else _HIDDEN.sub(_escape, text)
+
+
+# What str.isprintable calls none, but for the line feed that ends a line.
+_HIDDEN = re.compile("[^\n -~]")
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found.group()
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return (
+        f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"
+    )
 
 
 def to_json(value: Json) -> str:
