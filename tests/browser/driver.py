@@ -1,8 +1,10 @@
 """Fills and works the database of the server that the browser opens, in processes of their own:
-`python -m tests.browser.driver build` prints what there is, `work` ends the queued run."""
+`python -m tests.browser.driver build` prints what there is, `work` ends the queued run, and
+`check` the connection check."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 
@@ -43,5 +45,17 @@ def work() -> None:
         results.finish(run)
 
 
+def check() -> None:
+    """What a worker does to a connection check that waits, for real."""
+    from replays_app import checking
+    from replays_app.services import checks
+
+    async def make() -> None:
+        waiting = await asyncio.to_thread(checks.claim)
+        await checking.make(asyncio.to_thread, waiting)
+
+    asyncio.run(make())
+
+
 if __name__ == "__main__":
-    {"build": build, "work": work}[sys.argv[1]]()
+    {"build": build, "work": work, "check": check}[sys.argv[1]]()
