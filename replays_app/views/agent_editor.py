@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -155,6 +156,7 @@ def _show(
         "form": form,
         "path": request.path,
         "base": form["base"].value() or "",
+        "hosts": [str(entry) for entry in settings.ENV.agent_hosts.entries],
         "secrets": queries.secrets(membership.project),
         "cancel": agent_url(agent) if agent else reverse("agents", args=[membership.project.slug]),
         **more,

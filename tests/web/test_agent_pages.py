@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
+import re
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
+from replays_app.engine.hosts import AllowedHosts
 from replays_app.models import Agent, ConnectionCheck, Secret
 from replays_app.services import checks, secrets
 from tests import factories
@@ -25,6 +28,10 @@ def read(team, name, *args, role="viewer", **query) -> str:
     response = team.client(role).get(team.url(name, *args), query)
     assert response.status_code == 200
     return page_of(response)
+
+
+def page_text(page: str) -> str:
+    return re.sub("<[^>]*>", "", page)
 
 
 @pytest.fixture
@@ -355,6 +362,13 @@ def test_the_example_of_the_editor_reads_well_once_its_secret_is_there(team):
     response = client.post(team.url("agent-check-text"), {"text": example})
     assert "It reads well" in page_of(response)
     assert "${AGENT_TOKEN}" in page_of(client.get(team.url("agent-new")))
+
+
+def test_the_editor_says_which_hosts_are_allowed(team, settings):
+    page = read(team, "agent-new", role="admin")
+    assert "agents.example.com, *.allowed.example" in page
+    settings.ENV = dataclasses.replace(settings.ENV, agent_hosts=AllowedHosts())
+    assert "FLAKESTORM_AGENT_HOSTS is empty" in page_text(read(team, "agent-new", role="admin"))
 
 
 # --- Connection checks ---------------------------------------------------------------------------
