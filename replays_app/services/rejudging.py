@@ -110,14 +110,13 @@ def _rejudge(revision: ContractRevision, until: float) -> None:
 
 
 def _unnumbered(revision: ContractRevision) -> QuerySet[Run]:
-    """Runs that began under another revision and have no numbers in this one's counts yet. Live
-    tools feed no count."""
+    """Runs that began under another revision and have no numbers in this one's counts yet. Those
+    with live tools feed no count and have no numbers anywhere."""
     there = Rejudgement.objects.filter(run=OuterRef("pk"), count__contract_revision=revision.pk)
     return (
         Run.objects.filter(
             ~Exists(there),
             incident__contract=revision.contract_id,
-            live_tools=False,
             count_offset__isnull=False,
         )
         .exclude(contract_revision=revision.pk)

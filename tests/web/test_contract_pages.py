@@ -95,6 +95,7 @@ def test_a_viewer_may_not_write_a_contract(urls, team, name):
     assert team.client("viewer").post(urls[name], {"text": TEXT}).status_code == 403
 
 
+@pytest.mark.database
 def test_the_list_names_revision_invariants_and_incidents(team, manners):
     factories.incident(team.project, contract=manners)
     row = read(team, "contracts").split("Manners</a>")[1].split("</tr>")[0]
@@ -118,6 +119,7 @@ def test_a_project_without_contracts_learns_what_one_is(bare):
     assert "Write the first contract" not in read(team, "contracts")
 
 
+@pytest.mark.database
 def test_the_list_goes_on_by_cursor_in_the_order_of_names(bare):
     team = bare
     names = [f"c{number:03}" for number in range(120)]
