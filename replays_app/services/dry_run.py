@@ -23,8 +23,8 @@ from replays_app.models import (
     SessionRevision,
 )
 from replays_app.models import Judgement as Stored
-from replays_app.services.rejudging import readable
 from replays_app.services.sessions import session_of
+from replays_app.services.stored import evidence_of, recording_of
 
 MOST_INCIDENTS = 200
 MOST_ATTEMPTS = 200
@@ -191,7 +191,8 @@ class _Sessions:
 
     def of(self, revision_id: int) -> Session | None:
         if self._last[0] != revision_id:
-            self._last = revision_id, _session(revision_id)
+            revision = SessionRevision.objects.select_related("session").get(pk=revision_id)
+            self._last = revision_id, recording_of(revision)
         return self._last[1]
 
 
@@ -207,7 +208,7 @@ def _try_attempt(
     if payload.evidence is None:
         tried.erased += 1
         return
-    evidence = readable(payload)
+    evidence = evidence_of(payload)
     if evidence is None or session is None:
         tried.unreadable += 1
         return
@@ -228,16 +229,6 @@ def _try_attempt(
                 failed=said.failed_ids,
             )
         )
-
-
-def _session(revision_id: int) -> Session | None:
-    revision = SessionRevision.objects.select_related("session").get(pk=revision_id)
-    if revision.body is None:
-        return None
-    try:
-        return session_of(revision)
-    except FormatError:
-        return None
 
 
 def _outcomes(pks: list[int], contract: Contract, runs: dict[int, Run]) -> dict[int, str]:

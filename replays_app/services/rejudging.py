@@ -20,7 +20,6 @@ from replays_app.engine.contracts.judge import judge
 from replays_app.engine.formats.contract import Contract as Parsed
 from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.formats.session import Session
-from replays_app.engine.values import Evidence
 from replays_app.models import (
     AttemptPayload,
     Contract,
@@ -33,13 +32,12 @@ from replays_app.models import (
 )
 from replays_app.services import activity, counts, results, states
 from replays_app.services.contracts import contract_of
-from replays_app.services.sessions import session_of
+from replays_app.services.stored import evidence_of, recording_of
 
 LEASE = timedelta(seconds=60)
 MOST_RUNS = 500  # that get their numbers in one transaction, and of one incident at a time
 CHUNK = 50  # attempts judged between two transactions
 ENDED = (Run.Status.FINISHED, Run.Status.CANCELLED)
-UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)  # evidence of another time's form
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +57,6 @@ def work(until: float) -> None:
         finally:
             held = ContractRevision.objects.filter(pk=revision.pk, rejudge_lease=lease)
             held.update(rejudge_lease=None)
-
-
-def readable(payload: AttemptPayload) -> Evidence | None:
-    """The evidence of an attempt; None once it was erased, or if this version cannot read it."""
-    if payload.evidence is None:
-        return None
-    try:
-        return Evidence.from_json(payload.evidence)
-    except UNREADABLE as error:
-        log.warning("%s cannot be read (%s: %s).", payload, type(error).__name__, error)
-        return None
 
 
 def _free() -> Q:
@@ -189,29 +176,18 @@ def _judge_incident(
             return
         run = row.run
         if run.session_revision_id not in sessions:
-            sessions[run.session_revision_id] = _session(run)
+            sessions[run.session_revision_id] = recording_of(run.session_revision)
         session = sessions[run.session_revision_id]
         if session is not None:
             _judge_run(run, revision, contract, session)
     _settle(incident, revision, [row.pk for row in rows])
 
 
-def _session(run: Run) -> Session | None:
-    """None: erased, or this version cannot read it."""
-    if run.session_revision.body is None:
-        return None
-    try:
-        return session_of(run.session_revision)
-    except FormatError as error:
-        log.warning("%s cannot be read: %s", run.session_revision, error)
-        return None
-
-
 def _judge_run(run: Run, revision: ContractRevision, contract: Parsed, session: Session) -> None:
     for pks in _chunks(_unjudged(run, revision)):
         said = {}
         for payload in AttemptPayload.objects.filter(pk__in=pks):
-            evidence = readable(payload)
+            evidence = evidence_of(payload)
             if evidence is not None:
                 said[payload.pk] = judge(contract, session, evidence)
         with transaction.atomic():
