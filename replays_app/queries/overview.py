@@ -89,7 +89,7 @@ def still_failing(project: Project) -> list[Brief]:
 
 def flaky(project: Project) -> list[Brief]:
     """Of the incidents replayed last, those that now pass and now fail, or have no verdict after
-    all the attempts that it may take."""
+    all the attempts that it may take. What is known to be fixed or broken is no question."""
     rows = (
         Incident.objects.filter(project=project, last_run_at__isnull=False)
         .order_by("-last_run_at")
@@ -98,7 +98,8 @@ def flaky(project: Project) -> list[Brief]:
     found = (
         row
         for row in rows
-        if row["state"] != Incident.State.IGNORED
+        if row["state"] not in (Incident.State.IGNORED, Incident.State.REGRESSED)
+        and row["verdict"] not in (Verdict.FIXED, Verdict.STILL_FAILING)
         and (row["verdict"] == Verdict.INCONCLUSIVE or flips(row["strip"]))
     )
     return _briefs(project, itertools.islice(found, ROWS))

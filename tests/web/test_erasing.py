@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from replays_app.models import AttemptPayload, Run
-from replays_app.services import erasure
+from replays_app.models import AttemptPayload, Import, Run
+from replays_app.services import erasure, retention
 from tests import factories
 
 
@@ -195,3 +195,14 @@ def test_viewers_and_responders_see_no_link_to_erase(team, made):
     for url in (team.url("incident", incident.key), team.url("run", run.pk)):
         assert "/erase/" not in team.client("responder").get(url).content.decode()
         assert "/erase/" in team.client("admin").get(url).content.decode()
+
+
+def test_a_receipt_whose_texts_were_erased_says_so(team):
+    item = {"source": "a.yaml", "status": "created", "incident": "", "title": "Mrs Miller"}
+    receipt = Import.objects.create(project=team.project, via="upload", items=[item])
+    Import.objects.update(created_at=timezone.now() - timedelta(days=9))
+    retention.set_days(team.project, 8, None)
+    assert retention.retain()
+    page = text(team.client("viewer").get(team.url("import-receipt", receipt.pk)))
+    assert "Titles, notes and problems were erased" in page
+    assert "Mrs Miller" not in page

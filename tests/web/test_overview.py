@@ -122,6 +122,21 @@ def test_there_and_back_again_looks_flaky_and_a_fix_does_not(strip, is_flaky):
     assert queries.flips(strip) is is_flaky
 
 
+@pytest.mark.parametrize(
+    ("columns", "is_named"),
+    [
+        ({}, True),
+        ({"verdict": "Passing, not proven"}, True),
+        ({"verdict": "Fixed"}, False),
+        ({"verdict": "Still failing"}, False),
+        ({"state": "regressed"}, False),
+    ],
+)
+def test_what_is_known_to_be_fixed_or_broken_is_not_called_flaky(team, workshop, columns, is_named):
+    team.incident(strip="pfpf", last_run_at=timezone.now(), **columns)
+    assert bool(queries.flaky(team.project)) is is_named
+
+
 def test_an_ignored_incident_is_in_no_list(team, workshop):
     team.incident(state="ignored", strip="pfpf", last_run_at=timezone.now(), title="Let it be")
     assert "Let it be" not in page(team).partition("Latest activity")[0]
