@@ -195,6 +195,7 @@ def test_only_admins_see_the_names_of_machines(team, workshop):
 def test_an_empty_project_teaches_one_button_and_one_command(team, workshop):
     text = page(team, "responder")
     assert "Nothing is watched yet" in text
+    assert f'href="{team.url("incident-new")}">Report the first incident</a>' in text
     assert f"flakestorm replay run incident.yaml --save --project {team.project.slug}" in text
     assert "A responder of this project can report" in page(team, "viewer")
 
