@@ -104,6 +104,14 @@ class Attempts:
     def one_ended(self) -> None:
         self._ended.set()
 
+    def stop(self, runs: set[int]) -> list[Plan]:
+        """Begins no further attempt of these runs; their plans."""
+        stopped = [plan for plan in self.plans if plan.run.pk in runs]
+        for plan in stopped:
+            plan.wanted = 0
+        self._ended.set()
+        return stopped
+
     @staticmethod
     def _start(plan: Plan) -> Job:
         plan.in_flight += 1
@@ -212,7 +220,7 @@ class Shift:
                     on_result=functools.partial(self._save, attempts),
                 )
             )
-            beating = asyncio.create_task(self._beat(token))
+            beating = asyncio.create_task(self._beat(token, attempts))
             try:
                 await asyncio.wait({replaying, beating}, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -246,12 +254,15 @@ class Shift:
             except LostClaim:
                 _lose(plan)
 
-    async def _beat(self, token: uuid.UUID) -> None:
-        """Keeps the leases; returns when none of the claim is left, which ends its attempts."""
+    async def _beat(self, token: uuid.UUID, attempts: Attempts) -> None:
+        """Keeps the leases, and hears of runs that shall stop before one of their attempts ends;
+        returns when none of the claim is left, which ends its attempts."""
         while True:
             await asyncio.sleep(settings.ENV.lease_seconds / 3)
             if not await self.db(claims.heartbeat, token):
                 return
+            for plan in attempts.stop(await self.db(claims.to_stop, token)):
+                await self._finish_if_done(plan)
 
     async def _settle(self, runs: list[Run], plans: list[Plan], fault: Exception | None) -> None:
         """Finishes what is complete and gives the rest back. After a fault of ours a run is tried

@@ -66,6 +66,12 @@ def heartbeat(token: uuid.UUID) -> int:
     return held.update(lease_until=_lease())
 
 
+def to_stop(token: uuid.UUID) -> set[int]:
+    """Ids of the token's runs that somebody asked to stop."""
+    held = Run.objects.filter(token=token, status=Run.Status.RUNNING, cancel_requested=True)
+    return set(held.values_list("pk", flat=True))
+
+
 def release(runs: Iterable[Run], *, blameless: bool = False) -> None:
     """Gives unfinished runs back to the queue; what was saved of them stays.
 

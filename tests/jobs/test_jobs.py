@@ -155,6 +155,36 @@ def test_a_lost_lease_ends_the_attempts_in_flight(queued, agent, settings):
     assert fresh(run).token == token
 
 
+def test_a_claimed_run_that_shall_stop_begins_no_attempt(queued, agent, settings):
+    """As when a batch is stopped: of twenty claimed runs most have not begun."""
+    settings.ENV = dataclasses.replace(settings.ENV, lease_seconds=1)
+    first, second = queued(), queued()
+    Run.objects.update(version=first.version)
+    config = first.version.agent.config | {"concurrency": 1}
+    type(first.version.agent).objects.update(config=config)
+    agent.go_on.clear()
+    heard = threading.Event()
+
+    def stop():
+        agent.asked.wait(20)
+        Run.objects.filter(pk=second.pk).update(cancel_requested=True)
+        for _ in range(400):
+            if fresh(second).status == "cancelled":
+                heard.set()
+                break
+            agent.go_on.wait(0.05)
+        agent.go_on.set()
+        connection.close()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    jobs.work("interactive")
+    thread.join()
+    assert heard.is_set()
+    assert (fresh(first).outcome, agent.hits) == ("passed", 1)
+    assert fresh(second).headline.startswith("Cancelled before the first attempt")
+
+
 def test_a_fault_of_ours_gives_the_run_back_and_is_raised(queued, monkeypatch):
     run = queued()
     monkeypatch.setattr(jobs, "Replayer", broken)
