@@ -14,7 +14,7 @@ from replays_app.services.limits import Gate, Rule, TooMany
 SHORT = Rule(2, timedelta(minutes=1))
 LONG = Rule(4, timedelta(hours=1))
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 def gate(value: str = "ada", **more) -> Gate:

@@ -13,6 +13,8 @@ from replays_app.services import accounts, invitations, people, projects, tokens
 from replays_app.services.errors import Refused
 from tests import factories
 
+pytestmark = pytest.mark.database
+
 
 @pytest.fixture
 def project(db):

@@ -12,6 +12,8 @@ from replays_app.services import tokens
 from replays_app.services.errors import Refused
 from tests import factories
 
+pytestmark = pytest.mark.database
+
 
 @pytest.fixture
 def project(db):
