@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import socket
 import threading
 
 import pytest
@@ -122,6 +123,26 @@ def test_a_fault_of_ours_ends_the_check_and_tells_no_value(project, monkeypatch)
         jobs.work("interactive")
     check = fresh(check)
     assert (check.ok, check.steps[-1]["saw"]) == (False, "A fault of ours: RuntimeError.")
+
+
+def test_a_run_of_an_allowed_name_that_leads_to_a_metadata_address_is_refused(project, monkeypatch):
+    real = socket.getaddrinfo
+
+    def resolve(host, port, *args, **more):
+        return real(
+            "169.254.169.254" if host == "agents.example.com" else host, port, *args, **more
+        )
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    version = version_at(project, "http://agents.example.com/invoke")
+    payload = factories.session_value(tool_responses=[])
+    run = factories.run(factories.incident(project, agent=version.agent, payload=payload), version)
+    check = asked(version)
+    jobs.work("interactive")
+    failure = AttemptPayload.objects.get(attempt__run=run).evidence["failure"]
+    assert (failure["whose"], failure["code"]) == ("ours", "host_refused")
+    assert Run.objects.get(pk=run.pk).outcome == "errored"
+    assert "was resolved, and 169.254.169.254" in fresh(check).steps[-1]["saw"]
 
 
 def test_a_secret_is_sent_and_is_in_nothing_that_is_kept(project, caplog):

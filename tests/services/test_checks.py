@@ -123,6 +123,7 @@ def test_an_agent_behind_one_gateway_is_asked_by_one_at_a_time(version, bells):
     check = checks.claim()
     assert checks.claim() is None
     assert claims.claim("interactive") == []
+    assert not claims.due("interactive")  # nobody is woken in vain
     checks.finish(check, [GOOD])
     (claimed,) = claims.claim("interactive")
     assert claimed == run

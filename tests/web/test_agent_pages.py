@@ -173,7 +173,7 @@ def test_an_agents_page_costs_the_same_with_many_versions(team, django_assert_nu
 def test_versions_stand_in_deployment_order_on_every_page(team, monkeypatch):
     monkeypatch.setattr("replays_app.queries.agent.VERSIONS", 2)
     start = factories.NOON
-    for label, day in (("b", 3), ("a", 5), ("c", 4)):
+    for label, day in (("b", 3), ("a", 5), ("c", 4), ("d", 4)):
         factories.version(team.agent, label, deployed=start + timedelta(days=day))
     factories.version(team.agent, "new-1")
     factories.version(team.agent, "new-2")
@@ -184,7 +184,7 @@ def test_versions_stand_in_deployment_order_on_every_page(team, monkeypatch):
         after = response.context["older"]
         if not after:
             break
-    assert seen == ["new-2", "new-1", "a", "c", "b", "v1"]
+    assert seen == ["new-2", "new-1", "a", "d", "c", "b", "v1"]
 
 
 def test_the_configuration_is_shown_without_anything_secret(team):
