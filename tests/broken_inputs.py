@@ -188,14 +188,12 @@ def _deep(chance: random.Random, name: str, number: int) -> Made:
 
 def _alias_bombs(chance: random.Random, name: str, number: int) -> Made:
     fan, levels = chance.randrange(9, 40), chance.randrange(6, 30)
-    if number % 3 == 0:  # text instead of nodes
-        lines = [f"big: &big {'x' * chance.randrange(100_000, 1_000_000)}"]
-        lines += ["response: [" + ", ".join(["*big"] * 50_000) + "]"]
-        body = "\n".join(f"    {line}" for line in lines)
-        text = (
-            f"id: {name}\ninput: x\ncontract: default\ntool_responses:\n  - tool: t\n    response:"
-        )
-        return f"{name}.yaml", f"{text}\n  {body}\n".encode(), "refused"
+    if number % 3 == 0:  # text instead of nodes: gigabytes once it is written out
+        big = "x" * chance.randrange(100_000, 1_000_000)
+        items = ", ".join(["*big"] * 20_000)
+        text = f"id: {name}\ninput: x\ncontract: default\ntool_responses:\n  - tool: t\n"
+        text += f"    response: {{big: &big {big}, items: [{items}]}}\n"
+        return f"{name}.yaml", text.encode(), "refused"
     lines = ["a0: &a0 [x, x]"]
     for level in range(1, levels):
         inner = ", ".join([f"*a{level - 1}"] * fan)

@@ -238,3 +238,17 @@ def test_a_file_that_may_not_be_read_is_broken_and_the_others_run(tmp_path: Path
     found = find_sessions(tmp_path)
     assert [s.session.id for s in found.sessions] == ["one"]
     assert "b.yaml: cannot be read: no such file" in str(found.broken[0])
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "a\0b"])
+def test_what_no_path_can_be_is_a_contract_and_a_file_that_is_not_there(
+    tmp_path: Path, name: str
+) -> None:
+    config = config_in(tmp_path)
+    write(tmp_path / "a.json", session("one", contract=name))
+    (located,) = find_sessions(tmp_path / "a.json", config).sessions
+    with pytest.raises(FormatError, match="is neither a known contract nor a file"):
+        resolve_contract(located.session, located.path, config)
+    write(tmp_path / "b.json", {"file": name})
+    (error,) = find_sessions(tmp_path / "b.json", config).broken
+    assert error.problems[0].field == "file"

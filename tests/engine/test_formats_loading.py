@@ -195,3 +195,29 @@ def test_hostile_nesting_is_refused_at_once(text: str) -> None:
     began = time.perf_counter()
     refusal(text)
     assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.json", "[" + "{}," * 200_001 + "1]"),
+        ("x.json", '{"a": [' + "1," * 200_001 + "1]}"),
+        ("x.yaml", "[" + "a, " * 200_001 + "a]"),
+        ("x.yaml", "---\na: b\n" * 70_000),
+    ],
+)
+def test_a_file_of_too_many_values_is_refused_before_it_fills_the_memory(name, text):
+    with pytest.raises(FormatError, match="holds more than 200,000 values; split it into files"):
+        load_documents(text.encode(), source=name)
+
+
+def test_commas_inside_texts_are_no_values():
+    text = json.dumps({"text": "a, b: [c], {d}" * 100_000})
+    assert len(load_documents(text.encode(), source="x.json")) == 1
+
+
+def test_a_long_text_that_aliases_repeat_is_counted_by_its_length():
+    text = f"a: &a {'x' * 10_000}\nb: [" + ", ".join(["*a"] * 2_000) + "]"
+    with pytest.raises(FormatError, match="aliases expand to more than"):
+        load_documents(text.encode(), source="x.yaml")
+    assert load_documents(text.replace("x" * 9_000, "").encode(), source="x.yaml")

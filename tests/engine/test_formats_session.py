@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.errors import FormatError, Problem
 from replays_app.engine.formats.loading import load_documents
 from replays_app.engine.formats.session import Session, read_session, session_to_value
@@ -346,3 +347,17 @@ def test_several_documents_read_back_equal(values: list[dict[str, object]]) -> N
 )
 def test_text_is_written_as_people_read_it(text: str, written: str) -> None:
     assert to_yaml({"a": text}) == written
+
+
+def test_of_many_mistakes_the_first_hundred_are_said_and_it_takes_no_time():
+    value = {"id": "x", "contract": "c", "input": ["no message"] * 50_000}
+    with pytest.raises(FormatError) as refused:
+        read_session(value, Document(value, "x"))
+    assert len(refused.value.problems) == 100
+
+
+@pytest.mark.parametrize("text", ["abc\u202egnp", "zero\u200bwidth", "\x1b[31mred", "a\x85b"])
+def test_what_one_cannot_see_is_written_as_an_escape(text):
+    written = to_yaml({text: [text]})
+    assert written.replace("\n", "").isprintable()
+    assert load_documents(written.encode(), source="x")[0].value == {text: [text]}
