@@ -38,8 +38,10 @@ class Site:
     env: dict[str, str]
 
     def path(self, name: str) -> str:
-        """A page by the name of what it shows."""
+        """A page by the name of what it shows, or by its address's name."""
         base = self.known["base"]
+        if name in self.known["pages"]:
+            return str(self.known["pages"][name])
         if name in self.known["runs"]:
             return f"{base}/runs/{self.known['runs'][name]}/"
         keys = {"main": self.known["main"], "hostile": self.known["hostile"]}

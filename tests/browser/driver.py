@@ -12,11 +12,12 @@ import django
 
 django.setup()
 
-from tests.browser import world  # noqa: E402
+from tests.browser import things, world  # noqa: E402
 
 
 def build() -> None:
     made = world.build()
+    pages = things.pages(made, things.build(made))
     print(
         json.dumps(
             {
@@ -24,6 +25,7 @@ def build() -> None:
                 "main": made.main.key,
                 "hostile": made.hostile.key,
                 "runs": {name: run.pk for name, run in made.runs.items()},
+                "pages": pages,
             }
         )
     )

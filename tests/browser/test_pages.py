@@ -46,7 +46,7 @@ def violations(page) -> list[str]:
 def test_every_page_is_accessible_and_fits(open_page, site, scheme, width):
     page = open_page(width=width, color_scheme=scheme)
     found: list[str] = []
-    for name in PAGES:
+    for name in (*PAGES, *site.known["pages"]):
         page.goto(site.path(name))
         for details in page.query_selector_all("main details:not([open]) > summary"):
             details.click()
@@ -75,7 +75,7 @@ def test_the_not_found_page_is_accessible(open_page, site, complaints):
 @pytest.mark.parametrize("width", [1280, 400])
 def test_every_page_fits_without_javascript(open_page, site, width):
     page = open_page(width=width, java_script_enabled=False)
-    for name in (*PAGES, "queued"):
+    for name in (*PAGES, "queued", *site.known["pages"]):
         page.goto(site.path(name))
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         assert page.inner_text("main")
