@@ -23,12 +23,9 @@ from replays_app.services.errors import Refused
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# What a token may do; each is for itself, none includes another.
-SCOPES = {
-    "read": "Read status, incidents and runs.",
-    "replay": "Start replays.",
-    "write": "Report incidents.",
-}
+# What a token may do; each is for itself, none includes another. A scope is offered from the day
+# on which there is a door for it.
+SCOPES = {"read": "Read the results of batches."}
 MARK = "fsk_"  # so that people and secret scanners see what it is
 MAX_NAME = 100  # characters; the column's width
 MAX_KEY = 200  # characters; longer ones are not even hashed

@@ -55,7 +55,8 @@ def test_without_a_token_or_link_there_is_nothing(batch, token):
     assert response.json()["error"] == "unauthorized"
 
 
-def test_a_token_of_another_scope_project_or_time_does_not_read(ci, batch):
+def test_a_token_of_another_scope_project_or_time_does_not_read(ci, batch, monkeypatch):
+    monkeypatch.setitem(tokens.SCOPES, "replay", "Another scope than the one that is needed.")
     assert ask(url(batch), key(ci.project, "replay")).status_code == 401
     response = ask(url(batch), key(factories.project()))
     assert response.status_code == 404

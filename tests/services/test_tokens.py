@@ -20,6 +20,13 @@ def project(db):
     return factories.project()
 
 
+@pytest.fixture(autouse=True)
+def more_scopes(monkeypatch):
+    """More than the product offers so far, so that they can be told apart."""
+    for name in ("replay", "write"):
+        monkeypatch.setitem(tokens.SCOPES, name, f"May {name}.")
+
+
 def create(project, *, name="CI", scopes=("read", "replay"), expires_at=None, actor=None):
     return tokens.create_token(project, name, scopes, expires_at, actor)
 
