@@ -49,6 +49,7 @@ def figures(rows: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         env = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
         env |= {"FLAKESTORM_DATA": folder, "DJANGO_SETTINGS_MODULE": "tests.browser.settings"}
+        env["FLAKESTORM_LOG_LEVEL"] = "ERROR"  # a line a request is of no use here
 
         def run(*words: str) -> str:
             command = [sys.executable, "-W", "ignore", "-m", "benchmarks.pages", *words]
@@ -120,6 +121,7 @@ def seed(rows: int) -> dict[str, str]:
     call_command("migrate", verbosity=0)
 
     from replays_app.models import Membership, Project
+    from replays_app.services import batches
     from tests import factories
 
     project = Project.objects.create(slug="big", name="Big", prefix="BIG")
@@ -130,6 +132,9 @@ def seed(rows: int) -> dict[str, str]:
     first = factories.incident(project, agent=agent, contract=factories.contract(project))
     run = factories.replayed(first, version, "pf" * (ATTEMPTS // 2))
     copies(rows, first, run)
+    batch = batches.request_batch(
+        project, version, batches.Selection(keys=(first.key,)), actor=admin
+    )
 
     def at(name: str, *args: Any, query: str = "") -> str:
         return reverse(name, args=[project.slug, *args]) + query
@@ -141,11 +146,21 @@ def seed(rows: int) -> dict[str, str]:
         "incidents, search that misses": at("incidents", query="?q=nothing+like+this"),
         "incident": at("incident", first.key),
         "run": at("run", run.pk),
-    } | more_pages(at)
-
-
-def more_pages(at: Any) -> dict[str, str]:
-    return {}
+        "overview": at("project"),
+        "revisions": at("incident-revisions", first.key),
+        "contracts": at("contracts"),
+        "contract": at("contract", first.contract.pk),
+        "contract, dry run": at("contract-try", first.contract.pk, 1),
+        "agents": at("agents"),
+        "agent": at("agent", agent.pk),
+        "batches": at("batches"),
+        "batch": at("batch", batch.pk),
+        "replay many": at("incidents-replay"),
+        "activity": at("activity"),
+        "people": at("people"),
+        "hooks": at("hooks"),
+        "retention": at("retention"),
+    }
 
 
 def copies(rows: int, first: Any, run: Any) -> None:
