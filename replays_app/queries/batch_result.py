@@ -113,7 +113,9 @@ def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 def result_of(batch: Batch) -> Result:
     """In two queries, whatever the batch's size."""
     runs = list(latest_runs(batch).values())
-    rows = [_row(batch, run) for run in runs]
+    # What could not be done again is left out by now, though it has an older run.
+    left_out = {left["incident"] for left in batch.left_out}
+    rows = [row for run in runs if (row := _row(batch, run)).key not in left_out]
     rows += [
         Row(left["incident"], "", "", left["guard"], LEFT_OUT, left["why"], None)
         for left in batch.left_out

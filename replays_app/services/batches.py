@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -74,18 +74,19 @@ def request_batch(
         raise Refused("This version belongs to another project.", field="version")
     replayable.check_version(version)
     incidents = _selected(project, version, selection)
+    guards = {incident.pk for incident in incidents if incident.state == Incident.State.FIXED}
     batch = Batch(
         project=project,
         title=storable.text(title or f"Replays on {version.agent} {version}", MAX_TITLE),
         version=version,
         via=via,
         selection=selection.to_json(),
-        guards=sum(incident.state == Incident.State.FIXED for incident in incidents),
+        guards=len(guards),
         strict=strict,
         attempts=attempts,
         requested_by=actor,
     )
-    plan = _plan(batch, incidents)
+    plan = _plan(batch, incidents, guards)
     batch.left_out = plan.left_out
     with transaction.atomic():
         batch.save()
@@ -98,6 +99,7 @@ def again(batch: Batch, actor: User | None) -> int:
     """Once more for what could not be judged or run, within the batch: how many runs.
 
     Only these: a guard that regressed or is suspect is not asked until it gives a nicer answer.
+    What was a guard when the batch was asked for is one still, whatever its state is by now.
     Raises Refused while the batch runs, or when there is nothing to do again.
     """
     with transaction.atomic():
@@ -112,7 +114,10 @@ def again(batch: Batch, actor: User | None) -> int:
         if not incidents:
             raise Refused("Everything in this batch was judged.", remedy="Ask for a new batch.")
         replayable.check_version(row.version)
-        plan = _plan(row, incidents)
+        bare = {left["incident"] for left in row.left_out if left["guard"]}
+        guards = {pk for pk, run in latest.items() if run.purpose == Run.Purpose.GUARD}
+        guards |= {incident.pk for incident in incidents if incident.key in bare}
+        plan = _plan(row, incidents, guards)
         row.left_out, row.cancelled_at = plan.left_out, None
         row.save(update_fields=["left_out", "cancelled_at"])
         _save(row, plan.runs, actor)
@@ -211,13 +216,13 @@ def _with_parts(found: Any) -> list[Incident]:
     return incidents
 
 
-def _plan(batch: Batch, incidents: Sequence[Incident]) -> _Plan:
-    """A run, or the reason why there is none, for each."""
+def _plan(batch: Batch, incidents: Sequence[Incident], guards: Collection[int]) -> _Plan:
+    """A run, or the reason why there is none, for each. `guards`: the incidents' ids."""
     plan, version = _Plan(), batch.version
-    guards = [i.session_id for i in incidents if i.state == Incident.State.FIXED]
-    config, rules = replayable.config_here(version), gates.rules_of(guards)
+    config = replayable.config_here(version)
+    rules = gates.rules_of([i.session_id for i in incidents if i.pk in guards])
     for incident in incidents:
-        is_guard = incident.state == Incident.State.FIXED
+        is_guard = incident.pk in guards
         try:
             if incident.state == Incident.State.IGNORED:
                 raise Refused("It is ignored.", remedy="Give it another state first.")
@@ -289,12 +294,7 @@ def _locked(batch: Batch) -> Batch:
 
 
 def _log(batch: Batch, verb: str, actor: User | None, **data: Json) -> None:
+    label = batch.version.label if batch.version else ""
     activity.record(
-        batch.project,
-        verb,
-        actor=actor,
-        batch=batch.pk,
-        title=batch.title,
-        version=batch.version.label if batch.version else "",
-        **data,
+        batch.project, verb, actor=actor, batch=batch.pk, title=batch.title, version=label, **data
     )

@@ -341,6 +341,44 @@ def test_only_what_was_not_judged_is_run_again_and_the_latest_run_speaks(case):
         batches.again(batch, None)
 
 
+@pytest.mark.parametrize(("asked", "since"), [("fixed", "regressed"), ("confirmed", "fixed")])
+def test_what_is_run_again_is_a_guard_if_it_was_one_when_the_batch_was_asked_for(
+    case, asked, since
+):
+    down, held = case.incident(asked), case.incident("fixed")
+    batch = case.request()
+    case.work({down.key: "e", held.key: "p"})
+    Incident.objects.filter(pk=down.pk).update(state=since)
+    batches.again(batch, None)
+    was_guard = asked == "fixed"
+    run = batch.runs.order_by("pk").last()
+    assert (run.purpose == "guard") is was_guard
+    case.work({down.key: "f"})
+    result = result_of(batch)
+    assert words(batch) == {down.key: "Regressed" if was_guard else "failed", held.key: "Held"}
+    assert result.exit_code == (1 if was_guard else 0)
+    assert result.guards == batch.guards
+
+
+def test_a_guard_that_cannot_be_run_again_has_one_line_with_the_reason(case):
+    down, held = case.incident("fixed"), case.incident("fixed")
+    batch = case.request()
+    case.work({down.key: "e", held.key: "p"})
+    Incident.objects.filter(pk=down.pk).update(state="ignored")
+    assert batches.again(batch, None) == 0
+    result = result_of(batch)
+    assert [(r.key, r.word, r.is_guard) for r in result.rows] == [
+        (down.key, "left out", True),
+        (held.key, "Held", True),
+    ]
+    assert (result.exit_code, result.guards) == (2, 2)
+    Incident.objects.filter(pk=down.pk).update(state="fixed")
+    assert batches.again(batch, None) == 1
+    case.work({down.key: "p"})
+    assert words(batch) == {down.key: "Held", held.key: "Held"}
+    assert result_of(batch).exit_code == 0
+
+
 def test_a_guard_run_again_on_its_own_is_a_gate_of_one(case):
     incidents = [case.incident("fixed") for _ in range(20)]
     batch = case.request()
