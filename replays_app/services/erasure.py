@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from replays_app.models import (
@@ -56,7 +57,8 @@ def erase_run(run: Run, *, why: str, actor: User | None) -> int:
     why = _why(why)
     with transaction.atomic():
         row = _ended(run)
-        if row.payloads_erased_at:
+        # Retention leaves the run's problem, which may quote the agent, to whoever asks.
+        if row.payloads_erased_at and not row.problem:
             raise Refused("This run's evidence was erased before.")
         erased = erase_runs([row], why=why, actor=actor)
         _forget_problem(row)
@@ -81,7 +83,7 @@ def erase_recording(
         # Runs before their incident, as everywhere else.
         runs = list(
             incident.runs.select_for_update(no_key=True, of=("self",))
-            .filter(payloads_erased_at=None)
+            .filter(Q(payloads_erased_at=None) | ~Q(problem=""))
             .order_by("pk")
         )
         if any(run.is_open for run in runs):
@@ -92,7 +94,8 @@ def erase_recording(
         for run in runs:
             _forget_problem(run)
         revisions = SessionRevision.objects.filter(session=row.session_id, erased_at=None)
-        if not revisions.update(body=None, **_tombstone(why, actor)) and not attempts:
+        said = attempts or any(run.problem for run in runs)
+        if not revisions.update(body=None, **_tombstone(why, actor)) and not said:
             raise Refused("The recording was erased before.")
         # Not from the row read above: `erase_runs` may have written its headline.
         Incident.objects.filter(pk=row.pk).update(title=title, expected_failure="")
@@ -112,7 +115,8 @@ def erase_runs(runs: Iterable[Run], *, why: str, actor: User | None) -> int:
     runs = list(runs)
     erased = _erase(Attempt.objects.filter(run__in=runs), why, actor)
     now = timezone.now()
-    Run.objects.filter(pk__in=[run.pk for run in runs]).update(payloads_erased_at=now)
+    left = Run.objects.filter(pk__in=[run.pk for run in runs], payloads_erased_at=None)
+    left.update(payloads_erased_at=now)
     _refresh({run.incident_id for run in runs})
     return erased
 

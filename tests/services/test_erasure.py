@@ -299,3 +299,26 @@ def test_a_run_that_still_ends_after_its_recording_went_ends_well(incident, vers
     SessionRevision.objects.update(body=None)
     ended = results.finish(Run.objects.get(pk=claimed.pk))
     assert (ended.status, ended.pk) == (Run.Status.FINISHED, row.pk)
+
+
+@pytest.mark.parametrize("by_incident", [False, True])
+def test_what_retention_leaves_of_a_runs_problem_goes_on_request(incident, version, by_incident):
+    factories.run(incident, version, planned=2)
+    (run,) = claims.claim("interactive")
+    results.save_attempt(run, 1, factories.evidence(SAID), factories.judgement("failed"))
+    results.finish(run, problem=f"The agent crashed; its last line was: {SAID}")
+    old = timezone.now() - timedelta(days=9)
+    Run.objects.filter(pk=run.pk).update(finished_at=old)
+    type(run.project).objects.filter(pk=run.project_id).update(keep_payloads_days=1)
+    assert retention.retain().attempts == 1
+    run.refresh_from_db()
+    assert SAID in run.problem
+    if by_incident:
+        erasure.erase_recording(incident, title="x", why="asked", with_answers=True, actor=None)
+    else:
+        assert erasure.erase_run(run, why="asked", actor=None) == 0
+        with pytest.raises(Refused, match="erased before"):
+            erasure.erase_run(run, why="asked", actor=None)
+    run.refresh_from_db()
+    assert SAID not in run.problem + run.headline
+    assert not [a for a in Activity.objects.filter(run=run) if SAID in str(a.data)]
