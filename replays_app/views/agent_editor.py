@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from replays_app.access import ADMIN, action, member
 from replays_app.engine.agents.reach import injection_of
-from replays_app.engine.formats.errors import FormatError, Problem
+from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.formats.project_agent import ProjectAgent
 from replays_app.forms.agents import NewAgentForm, TextForm
 from replays_app.models import Agent, Membership, Project
@@ -22,6 +22,7 @@ from replays_app.queries import agent as queries
 from replays_app.services import project_agents as services
 from replays_app.services.errors import Refused
 from replays_app.views.agents import agent_url
+from replays_app.views.problems import Row, rows_of
 from replays_app.views.triage import UNPROCESSABLE, refused, see
 
 EXAMPLE = """\
@@ -47,14 +48,6 @@ _DOORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One problem of the text, with the line that it is on."""
-
-    problem: Problem
-    line: str
-
-
-@dataclass(frozen=True, slots=True)
 class Checked:
     """What can be said of a text without saving it."""
 
@@ -70,12 +63,7 @@ def checked(project: Project, text: str) -> Checked:
     try:
         return Checked([], services.read_text(project, text))
     except FormatError as error:
-        lines = text.split("\n")
-        return Checked([Row(p, _line(lines, p.line)) for p in error.problems])
-
-
-def _line(lines: list[str], number: int | None) -> str:
-    return lines[number - 1].strip() if number and number <= len(lines) else ""
+        return Checked(rows_of(error, text))
 
 
 @action

@@ -10,15 +10,8 @@ from replays_app.engine.formats.session import Session
 from replays_app.models import Contract, Project
 from replays_app.services import contracts, sessions
 from replays_app.services.errors import Refused
+from replays_app.views.problems import Row, rows_of
 from replays_app.views.recording import CheckRow, check_rows
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One problem, with the line of the text that it is on."""
-
-    problem: Problem
-    line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +26,17 @@ class Checked:
 
 def check_text(text: str, project: Project, *, session_id: str | None = None) -> Checked:
     """A whole replay file as typed; `session_id` is the one that it must keep."""
-    lines = text.split("\n")
     try:
         session, document = sessions.read_text(text)
         if session_id is not None and session.id != session_id:
             message = f"is {session.id[:60]!r}, and this recording is {session_id!r}; keep its id"
             raise document.error(("id",), message)
     except FormatError as error:
-        return Checked([Row(p, _line(lines, p.line)) for p in error.problems])
+        return Checked(rows_of(error, text))
     checked = check_session(session, project)
     if checked.rows:
         problem = document.problem(("contract",), checked.rows[0].problem.message)
-        return Checked([Row(problem, _line(lines, problem.line))])
+        return Checked(rows_of(FormatError([problem]), text))
     return checked
 
 
@@ -63,7 +55,3 @@ def check_session(session: Session, project: Project) -> Checked:
         is_caught=would_catch(judgement),
         checks=check_rows(contract.current, judgement.checks if judgement else ()),
     )
-
-
-def _line(lines: list[str], number: int | None) -> str:
-    return lines[number - 1].strip() if number and number <= len(lines) else ""

@@ -14,13 +14,14 @@ from django.views.decorators.http import require_http_methods
 from replays_app.access import RESPONDER, action, member, number_of
 from replays_app.engine.formats.contract import Contract as Parsed
 from replays_app.engine.formats.contract import contract_warnings
-from replays_app.engine.formats.errors import FormatError, Problem
+from replays_app.engine.formats.errors import FormatError
 from replays_app.forms.contracts import TextForm
 from replays_app.models import Contract, Membership
 from replays_app.queries import contract as queries
 from replays_app.services import contracts as services
 from replays_app.services.errors import Refused
 from replays_app.views import trying
+from replays_app.views.problems import Row, rows_of
 from replays_app.views.triage import UNPROCESSABLE, refused, see
 
 EXAMPLE = """\
@@ -38,14 +39,6 @@ invariants:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One problem of the text, with the line that it is on."""
-
-    problem: Problem
-    line: str
-
-
-@dataclass(frozen=True, slots=True)
 class Checked:
     """What can be said of a text without saving it."""
 
@@ -58,13 +51,8 @@ def checked(text: str) -> Checked:
     try:
         parsed = services.read_text(text)
     except FormatError as error:
-        lines = text.split("\n")
-        return Checked([Row(p, _line(lines, p.line)) for p in error.problems])
+        return Checked(rows_of(error, text))
     return Checked([], parsed, contract_warnings(parsed))
-
-
-def _line(lines: list[str], number: int | None) -> str:
-    return lines[number - 1].strip() if number and number <= len(lines) else ""
 
 
 @action
