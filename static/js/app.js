@@ -1,29 +1,40 @@
 // Small helps on every page. Each page works without them.
 
-const keepers = "textarea[data-keep]";
+// What is kept: a field that says so, or all that one writes into of a form that says so.
+const keepers = "[data-keep]:not(form), form[data-keep] textarea, form[data-keep] input:not([type=hidden], [type=checkbox], [type=radio])";
+const keyOf = (field) => `draft:${field.dataset.keep ?? `${field.form.dataset.keep}:${field.name}`}`;
+const noteOf = (field) => document.getElementById(`${field.id}-restored`);
+const kept = (form) => [...form.querySelectorAll(keepers)];
 
 // A login that ran out, or a reload, must not cost what was typed. A draft goes once it was sent and
 // taken, whatever page follows.
 if (document.querySelector(".message.success")) {
-  sessionStorage.removeItem(sessionStorage.getItem("sent") ?? "");
+  for (const key of JSON.parse(sessionStorage.getItem("sent") ?? "[]")) sessionStorage.removeItem(key);
 }
 sessionStorage.removeItem("sent");
-for (const area of document.querySelectorAll(keepers)) {
-  const key = `draft:${area.dataset.keep}`;
-  const draft = sessionStorage.getItem(key);
-  const note = document.getElementById(`${area.id}-restored`);
+for (const field of document.querySelectorAll(keepers)) {
+  const draft = sessionStorage.getItem(keyOf(field));
+  const note = noteOf(field);
   // A text that is edited comes with its saved form; what was typed instead is said to be back.
-  if (draft !== null && (!area.value || note)) {
-    if (note && draft !== area.value) note.hidden = false;
-    area.value = draft;
+  if (draft !== null && (!field.value || note)) {
+    if (note && draft !== field.value) note.hidden = false;
+    field.value = draft;
   }
-  area.addEventListener("input", () => sessionStorage.setItem(key, area.value));
-  area.form?.addEventListener("submit", () => sessionStorage.setItem("sent", key));
-  area.form?.addEventListener("reset", () => {
-    sessionStorage.removeItem(key);
-    if (note) note.hidden = true;
-  });
 }
+document.addEventListener("input", ({ target }) => {
+  if (target.matches(keepers)) sessionStorage.setItem(keyOf(target), target.value);
+});
+document.addEventListener("submit", ({ target }) => {
+  const keys = kept(target).map(keyOf);
+  if (keys.length) sessionStorage.setItem("sent", JSON.stringify(keys));
+});
+document.addEventListener("reset", ({ target }) => {
+  for (const field of kept(target)) {
+    sessionStorage.removeItem(keyOf(field));
+    const note = noteOf(field);
+    if (note) note.hidden = true;
+  }
+});
 
 // A second click must not ask for a second run.
 document.addEventListener("submit", ({ target }) => {

@@ -188,3 +188,22 @@ def test_going_back_to_a_form_lets_it_be_sent_again(open_page, site):
     expect(page.locator(".message")).to_contain_text("The state is changed.")
     page.go_back()
     expect(page.get_by_role("button", name="Set")).to_be_enabled()
+
+
+def test_a_login_that_ran_out_costs_nothing_of_a_new_incident(open_page, site):
+    page = open_page()
+    page.goto(site.path("new/"))
+    page.fill("#id_title", "Promised a refund twice")
+    page.fill("#id_input", "Where is my money?")
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name="Report the incident").click()
+    page.fill("#id_username", "ada")
+    page.fill("#id_password", PASSWORD)
+    page.click("button.primary")
+    page.wait_for_url("**/incidents/new/")
+    expect(page.locator("#id_title")).to_have_value("Promised a refund twice")
+    expect(page.locator("#id_input")).to_have_value("Where is my money?")
+    page.get_by_role("button", name="Report the incident").click()
+    expect(page.locator(".message.success")).to_be_visible()
+    page.goto(site.path("new/"))
+    expect(page.locator("#id_title")).to_have_value("")
