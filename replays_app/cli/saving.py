@@ -12,8 +12,7 @@ from replays_app.engine.formats.contract import Contract, contract_to_value
 from replays_app.engine.formats.session import session_to_value
 
 if TYPE_CHECKING:
-    from replays_app.models import AgentVersion, Incident, Project
-    from replays_app.models import Contract as ContractRow
+    from replays_app.models import AgentVersion, ContractRevision, Incident, Project
 
 _NAMED = 5  # incidents that the closing line names
 
@@ -34,7 +33,8 @@ class Store:
         from django.db import DatabaseError
 
         self._live_tools = live_tools
-        self._contracts: dict[str, ContractRow] = {}
+        # By name: what was saved of it, and the value that judged.
+        self._contracts: dict[str, tuple[ContractRevision, object]] = {}
         self.problems: list[str] = []
         self._saved: list[str] = []
         try:
@@ -54,21 +54,25 @@ class Store:
         from replays_app.services.errors import Refused
 
         for result in results:
-            session_id = result.case.session.id
+            session_id, contract = result.case.session.id, result.case.contract
             try:
                 with transaction.atomic():
-                    self._saved.append(self._save(result))
+                    revision = self._revision(contract)
+                    said = self._save(result, revision)
             except (Refused, DatabaseError) as error:
                 self.problems.append(f"--save: {session_id}: {error}")
+            else:
+                # Not before the commit: what was taken back is not there for the next one.
+                self._contracts[contract.name] = revision, contract_to_value(contract)
+                self._saved.append(said)
         more = f" and {len(self._saved) - _NAMED:,} more" if len(self._saved) > _NAMED else ""
         names = ", ".join(self._saved[:_NAMED]) or "nothing"
         return f"saved in project {self._project.slug}: {names}{more}"
 
-    def _save(self, result: SessionResult) -> str:
+    def _save(self, result: SessionResult, revision: ContractRevision) -> str:
         from replays_app.services.incidents import report_incident
         from replays_app.services.runs import record_replay
 
-        contract = self._contract(result.case.contract)
         payload = session_to_value(result.case.session)
         receipt = report_incident(
             self._project,
@@ -76,10 +80,10 @@ class Store:
             actor=None,
             via="cli",
             agent=self._version.agent,
-            contract=contract,
+            contract=revision.contract,
         )
         incident = receipt.incident
-        _check_same(incident, contract, payload)
+        _check_same(incident, revision, payload)
         run = record_replay(
             incident,
             self._version,
@@ -89,13 +93,21 @@ class Store:
         )
         return f"{incident.key} (run {run.pk})"
 
-    def _contract(self, contract: Contract) -> ContractRow:
+    def _revision(self, contract: Contract) -> ContractRevision:
         from replays_app.services.contracts import save_contract
+        from replays_app.services.errors import Refused
 
+        value = contract_to_value(contract)
         if contract.name not in self._contracts:
-            revision = save_contract(self._project, contract_to_value(contract), None)
-            self._contracts[contract.name] = revision.contract
-        return self._contracts[contract.name]
+            return save_contract(self._project, value, None)
+        revision, judged_by = self._contracts[contract.name]
+        if value != judged_by:
+            raise Refused(
+                f"Two contracts of this replay are called {contract.name}, and the dashboard "
+                "holds one of a name.",
+                remedy="Give each its own name.",
+            )
+        return revision
 
 
 def _start_django() -> None:
@@ -144,17 +156,23 @@ def _version(project: Project, label: str | None) -> AgentVersion:
     return found[0]
 
 
-def _check_same(incident: Incident, contract: ContractRow, payload: dict[str, object]) -> None:
+def _check_same(incident: Incident, revision: ContractRevision, payload: dict[str, object]) -> None:
     """The dashboard must hold what was replayed here, or the result would count for another."""
     from replays_app.services import storable
     from replays_app.services.errors import Refused
     from replays_app.services.sessions import erased_sentence, redact
 
-    if incident.contract_id != contract.pk:
+    contract = revision.contract
+    if incident.contract is None or incident.contract_id != contract.pk:
         raise Refused(
             f"{incident.key} is held to the contract {incident.contract}, and this replay was "
             f"judged by {contract.name}.",
             remedy="Replay it with that contract.",
+        )
+    if incident.contract.current_id != revision.pk:
+        raise Refused(
+            f"The contract {contract.name} was revised while the results were saved.",
+            remedy="Replay with its newest revision.",
         )
     current = incident.session.current
     if current is not None and current.body is None:

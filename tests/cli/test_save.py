@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from replays_app.cli import saving
 from replays_app.cli.main import run
 from replays_app.models import Agent, AgentVersion, Contract, Incident, Project, Run
+from replays_app.services.contracts import save_contract
 from replays_app.services.setup import set_up
 from tests.cli.support import COMMAND, INCIDENT, config, environment
 
@@ -127,3 +129,40 @@ def test_a_recording_that_the_dashboard_has_moved_on_from_is_not_counted(
         assert save("--agent-version", "v1") == 1
     assert "INC-1 has a newer recording in the dashboard" in capsys.readouterr().err
     assert Run.objects.count() == 2
+
+
+SAME = "name: Same\ninvariants: [{{id: {id}, type: contains, value: '{id}'}}]\n"
+
+
+def test_two_contracts_of_one_name_do_not_count_for_each_other(
+    project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("first", "second"):
+        (folder / f"{name}.contract.yaml").write_text(SAME.format(id=name))
+        text = INCIDENT.replace("Finance Agent Contract", f"{name}.contract.yaml")
+        session_id = next(line for line in text.splitlines() if line.startswith("id:"))
+        (folder / f"{name}.yaml").write_text(text.replace(session_id, f"id: {name}"))
+    words = ["first.yaml", "second.yaml", "--save", "--agent-version", "v1"]
+    assert run(["replay", "run", *words]) == 1
+    assert "second: Two contracts of this replay are called Same" in capsys.readouterr().err
+    saved = Run.objects.get()
+    assert [c["id"] for c in saved.attempts.get().judgements.get().checks] == ["first"]
+    assert [i["id"] for i in saved.contract_revision.body["invariants"]] == ["first"]
+
+
+def test_a_contract_that_was_revised_while_the_results_are_saved_counts_for_nothing(
+    project: Project, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    save("--agent-version", "v1")
+    contract = Contract.objects.get()
+    value = contract.current.body | {"description": "revised"}
+    check = saving._check_same
+
+    def revised_meanwhile(*given):
+        save_contract(project, value, None)
+        check(*given)
+
+    monkeypatch.setattr(saving, "_check_same", revised_meanwhile)
+    assert save("--agent-version", "v1") == 1
+    assert "was revised while the results were saved" in capsys.readouterr().err
+    assert Run.objects.count() == 1
