@@ -16,8 +16,8 @@ from typing import IO
 from replays_app.engine.formats.directory import SUFFIXES
 from replays_app.engine.formats.loading import MAX_BYTES as MAX_FILE_BYTES
 
-MAX_ENTRIES = 2_000  # files and folders of one archive
-MAX_UNPACKED_BYTES = 20 * 1024 * 1024  # of all its files that are read
+MAX_ENTRIES = 2_000  # files and folders in all archives of one upload
+MAX_UNPACKED_BYTES = 20 * 1024 * 1024  # of all their files that are read
 _CHUNK = 64 * 1024
 _ENTRY = b"PK\x01\x02"  # begins every entry of the archive's list
 _STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # with a file, or empty
@@ -35,6 +35,15 @@ class Unpacked:
     skipped: list[tuple[str, str]] = field(default_factory=list)  # and why
 
 
+@dataclass(slots=True)
+class Allowance:
+    """What is left to the archives of one upload: of hundreds, each within a bound of its own, none
+    would be too large. One that is refused uses up what it took."""
+
+    entries: int = MAX_ENTRIES
+    bytes: int = MAX_UNPACKED_BYTES
+
+
 def is_archive(file: IO[bytes]) -> bool:
     file.seek(0)
     start = file.read(4)
@@ -42,11 +51,14 @@ def is_archive(file: IO[bytes]) -> bool:
     return start in _STARTS
 
 
-def unpack(file: IO[bytes]) -> Unpacked:
+def unpack(file: IO[bytes], left: Allowance) -> Unpacked:
     """Every YAML and JSON file in it. Raises BadArchive."""
-    if _count_entries(file) > MAX_ENTRIES:
-        raise BadArchive(f"holds more than {MAX_ENTRIES:,} entries; split it into several archives")
-    unpacked, left = Unpacked(), MAX_UNPACKED_BYTES
+    left.entries -= _count_entries(file)
+    if left.entries < 0:
+        raise BadArchive(
+            f"brings the archives of this upload past {MAX_ENTRIES:,} entries; upload it in parts"
+        )
+    unpacked = Unpacked()
     try:
         with zipfile.ZipFile(file) as archive:
             for entry in archive.infolist():
@@ -55,7 +67,7 @@ def unpack(file: IO[bytes]) -> Unpacked:
                 elif why := _why_skipped(entry):
                     unpacked.skipped.append((entry.filename, why))
                 elif _is_read(entry):
-                    left -= _take(archive, entry, unpacked, left)
+                    _take(archive, entry, unpacked, left)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, OverflowError) as error:
         if isinstance(error, BadArchive):
             raise
@@ -110,26 +122,29 @@ def _is_read(entry: zipfile.ZipInfo) -> bool:
     return not (entry.is_dir() or _is_hidden(name)) and name.lower().endswith(tuple(SUFFIXES))
 
 
-def _take(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Unpacked, left: int) -> int:
-    """Puts one file into `into.files`, or why not into `into.refused`; the bytes that it took."""
+def _take(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Unpacked, left: Allowance
+) -> None:
+    """Puts one file into `into.files`, or why not into `into.refused`."""
     content = bytearray()
     try:
         for chunk in _chunks(archive, entry):
             content += chunk
-            if len(content) > left:
+            left.bytes -= len(chunk)
+            if left.bytes < 0:
                 raise BadArchive(
-                    f"unpacks to more than {MAX_UNPACKED_BYTES:,} bytes; split it into several"
+                    f"brings the archives of this upload past {MAX_UNPACKED_BYTES:,} bytes when "
+                    "they are unpacked; upload it in parts"
                 )
             if len(content) > MAX_FILE_BYTES:
                 into.refused.append(
                     (entry.filename, f"is more than {MAX_FILE_BYTES:,} bytes; split it")
                 )
-                return len(content)
+                return
     except (zipfile.BadZipFile, zlib.error, EOFError):
         into.refused.append((entry.filename, "is damaged; make the archive again"))
-        return len(content)
+        return
     into.files[entry.filename] = bytes(content)
-    return len(content)
 
 
 def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:

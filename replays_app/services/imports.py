@@ -141,19 +141,22 @@ def _lines(lines: Iterable[str]) -> list[Json]:
 
 
 def _files(uploads: Iterable[Upload], receipt: _Receipt) -> Iterator[_File]:
+    left = archives.Allowance()
     for upload in uploads:
         is_named_zip = upload.name.lower().endswith(".zip")
         if is_named_zip or archives.is_archive(upload.file):
-            yield from _files_of_archive(upload, receipt)
+            yield from _files_of_archive(upload, receipt, left)
             continue
         upload.file.seek(0)
         # One byte more than is read: the loader says what is too long, with its limit.
         yield _File(upload.name, upload.file.read(MAX_FILE_BYTES + 1))
 
 
-def _files_of_archive(upload: Upload, receipt: _Receipt) -> Iterator[_File]:
+def _files_of_archive(
+    upload: Upload, receipt: _Receipt, left: archives.Allowance
+) -> Iterator[_File]:
     try:
-        unpacked = archives.unpack(upload.file)
+        unpacked = archives.unpack(upload.file, left)
     except archives.BadArchive as error:
         receipt.note(upload.name, "refused", problems=[str(error)])
         return

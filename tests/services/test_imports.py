@@ -206,6 +206,22 @@ def test_a_hostile_archive_is_refused(project, contract, data, said):
     assert not Incident.objects.exists()
 
 
+def test_the_archives_of_one_upload_share_what_may_be_unpacked(project, contract):
+    """Each of 500 small bombs would stay within its own bound."""
+    half = zipped({f"{n}.yaml": b"#" * 4_000_000 for n in range(3)})
+    items = take(project, a_zip=half, b_zip=half, c_zip=zipped({"d.yaml": text()}))
+    assert statuses(items) == ["refused", "refused", "skipped", "skipped", "skipped"]
+    assert all("20,971,520 bytes" in item["problems"][0] for item in items[:2])
+
+
+def test_the_archives_of_one_upload_share_the_number_of_entries(project, contract):
+    most = zipped({f"{n}.txt": b"" for n in range(archives.MAX_ENTRIES)})
+    items = take(project, a_zip=most, b_zip=zipped({"d.yaml": text()}))
+    assert [item["source"] for item in items[-2:]] == ["a.zip", "b.zip"]
+    assert "2,000 entries" in items[-1]["problems"][0]
+    assert not Incident.objects.exists()
+
+
 def test_an_id_that_comes_twice_with_other_content_is_refused(project, contract):
     files = {"a.yaml": text(id="x"), "b.yaml": text(id="x", input="Other"), "c.yaml": text(id="x")}
     items = take(project, all_zip=zipped(files))
