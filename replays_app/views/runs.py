@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -137,6 +138,8 @@ def stop(request: HttpRequest, membership: Membership, pk: int) -> HttpResponse:
 @member(RESPONDER)
 def again(request: HttpRequest, membership: Membership, pk: int) -> HttpResponse:
     run = queries.run_by_id(membership.project, pk)
+    if run.live_tools and not membership.at_least(ADMIN):
+        raise PermissionDenied("A replay with live tools calls the real ones: an admin may ask.")
     try:
         run = run_services.again(run, actor=request.user)
     except Refused as error:

@@ -186,6 +186,21 @@ def test_live_tools_are_said_on_the_run(team):
     assert "the agent reached its real tools" in page_of(team, finished(team, live_tools=True))
 
 
+def test_a_responder_cannot_have_a_run_with_live_tools_made_again(team, bells):
+    """Live tools are an admin's: "again" must not be a way around that."""
+    agent = factories.agent(team.project, gateway=None, gateway_listen=None)
+    incident = factories.incident(team.project, agent=agent, contract=team.contract)
+    run = factories.run(incident, factories.version(agent), live_tools=True)
+    Run.objects.update(status="finished", outcome="passed", finished_at=timezone.now())
+    assert "Run again" not in page_of(team, run, role="responder")
+    response = team.client("responder").post(team.url("run-again", run.pk))
+    assert response.status_code == 403
+    assert Run.objects.count() == 1
+    assert "Run again" in page_of(team, run, role="admin")
+    team.client("admin").post(team.url("run-again", run.pk))
+    assert Run.objects.filter(live_tools=True).count() == 2
+
+
 # --- Attempts ------------------------------------------------------------------------------------
 
 
