@@ -38,7 +38,7 @@ def work() -> None:
     from replays_app.services.contracts import contract_of
     from replays_app.services.sessions import session_of
 
-    for run in [*claims.claim("interactive"), *claims.claim("batch")]:
+    for run in claims.claim("interactive"):
         contract = contract_of(run.contract_revision)
         session = session_of(run.session_revision)
         for number, attempt in enumerate((world.PASSES, world.FAILS, world.PASSES), 1):
