@@ -12,6 +12,9 @@ from urllib.parse import quote, quote_plus
 
 from replays_app.engine.values import Call, Evidence, Json, Report, Step
 
+CUT = "…"  # where a text that was too long was ended
+PART = 4  # characters of a secret that are still told as one where a text was cut
+
 
 @dataclass(frozen=True, slots=True)
 class Mask:
@@ -31,7 +34,10 @@ class Mask:
     def text(self, text: str) -> str:
         if self._any is None:
             return text
-        return self._any.sub(lambda found: f"‹secret {self._names[found[0]]}›", text)
+        text = self._any.sub(lambda found: f"‹secret {self._names[found[0]]}›", text)
+        for form, name in self._names.items():
+            text = _without_part(text, form, f"‹secret {name}›")
+        return text
 
     def json(self, value: Json) -> Json:
         if self._any is None:
@@ -81,6 +87,20 @@ class Mask:
             loops=self.json(report.loops),
             notes=self.json(report.notes),
         )
+
+
+def _without_part(text: str, form: str, instead: str) -> str:
+    """`text` without the start of a secret that was cut in its middle: before an ellipsis, or at
+    the text's end."""
+    kept, at = [], 0
+    while (start := text.find(form[:PART], at)) >= 0:
+        end = text.find(CUT, start, start + len(form))
+        if end < 0 and len(text) - start < len(form):
+            end = len(text)
+        is_part = end >= start + PART and form.startswith(text[start:end])
+        kept += [text[at:start], instead] if is_part else [text[at : start + 1]]
+        at = end if is_part else start + 1
+    return "".join([*kept, text[at:]])
 
 
 def _forms(value: str) -> set[str]:

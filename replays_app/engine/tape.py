@@ -167,7 +167,7 @@ class Tape:
         if self._is_full():
             return self._overflow(**seen)
         play = self._add("blocked", None, None, **seen)
-        said = f"{method} {url[:KEPT_URL]} is no tool of this agent and was blocked"
+        said = f"{method} {_shown(url)} is no tool of this agent and was blocked"
         if expected:
             play.load_miss(BLOCKED_STATUS, f"{said}, as expect_blocked says")
             return play
@@ -299,3 +299,8 @@ def _check_statuses(session: Session) -> None:
     ]
     if problems:
         raise FormatError(problems)
+
+
+def _shown(url: str) -> str:
+    """Cut with an ellipsis, by which a secret that was cut too is told."""
+    return url if len(url) <= KEPT_URL else url[:KEPT_URL] + "…"

@@ -34,6 +34,24 @@ def test_the_longer_of_two_secrets_is_masked_whole():
     assert MASK.text(SECRET + "-and-more") == "‹secret LONGER›"
 
 
+@pytest.mark.parametrize("length", [4, 7, len(SECRET) - 1])
+@pytest.mark.parametrize("after", ["", "…", "…; take response_path out", "…)"])
+def test_the_start_of_a_secret_that_was_cut_in_its_middle_is_masked(length, after):
+    assert MASK.text(f"said {SECRET[:length]}{after}") == f"said ‹secret TOKEN›{after}"
+
+
+def test_what_only_begins_like_a_secret_stays():
+    for text in ("pa/sta is served", "pa/", "a pa/sz…", f"{SECRET[:8]} and more…"):
+        assert MASK.text(text) == text
+
+
+def test_an_excerpt_that_cuts_a_secret_keeps_nothing_of_it():
+    from replays_app.engine.agents.answer import EXCERPT, excerpt
+
+    said = excerpt("x" * (EXCERPT - 6) + SECRET)
+    assert "pa/" not in MASK.text(said)
+
+
 def test_no_field_of_the_evidence_keeps_a_secret():
     call = Call(
         number=1,
