@@ -19,6 +19,13 @@ class Tags(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     tags: Annotated[list[_Text], Field(min_length=1, max_length=MAX_TAGS)]
 
+    @field_validator("tags")
+    @classmethod
+    def _visible(cls, tags: list[str]) -> list[str]:
+        if not all(tag.isprintable() for tag in tags):
+            raise ValueError("holds characters that cannot be seen; leave them out")
+        return tags
+
 
 class CiRequest(BaseModel):
     """The body of `POST /hooks/ci/<id>`."""

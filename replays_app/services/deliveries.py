@@ -68,6 +68,9 @@ def take(hook: CiHook, knock: Knock, status_url: Callable[[Batch], str]) -> Answ
             .select_related("project", "agent")
             .get(pk=hook.pk)
         )
+        if refusal := _refusal(hook, knock):  # disabled or given another secret meanwhile
+            _note(hook, knock, refusal, signed=False)
+            return refusal
         known = hook.deliveries.filter(webhook_id=knock.webhook_id, taken=True).first()
         if known:
             return _repeat(known, knock)

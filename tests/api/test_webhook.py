@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from replays_app.engine.hosts import AllowedHosts
-from replays_app.models import AgentVersion, Batch, Delivery, Incident, Run
+from replays_app.models import AgentVersion, Batch, CiHook, Delivery, Incident, Run
 from replays_app.services import ci_request, deliveries, hooks, signatures
 from tests import factories
 from tests.api.conftest import make_sender
@@ -171,6 +171,36 @@ def test_a_disabled_hook_is_gone_and_comes_back(ci):
     assert (response.status_code, response.json()["error"]) == (410, "disabled")
     hooks.set_enabled(ci.hook, True, None)
     assert ci.send().status_code == 202
+
+
+@pytest.mark.parametrize("change", ["disabled", "rotated"])
+def test_a_hook_that_changes_while_a_delivery_is_read_queues_nothing(ci, monkeypatch, change):
+    """As it was when the request came, and as it is when its turn has come."""
+    ci.incident()
+    first_look = deliveries._refusal
+
+    def look_and_change(hook, knock):
+        monkeypatch.setattr(deliveries, "_refusal", first_look)
+        said = first_look(hook, knock)
+        if change == "disabled":
+            hooks.set_enabled(CiHook.objects.get(pk=hook.pk), False, None)
+        else:
+            hooks.rotate_secret(CiHook.objects.get(pk=hook.pk), None)
+        return said
+
+    monkeypatch.setattr(deliveries, "_refusal", look_and_change)
+    response = ci.send()
+    assert response.status_code == {"disabled": 410, "rotated": 401}[change]
+    assert not Batch.objects.exists()
+
+
+@pytest.mark.database
+def test_a_tag_that_no_database_keeps_is_refused_by_its_field(ci):
+    ci.incident()
+    response = ci.send({"version": "v2", "incidents": {"tags": ["a\0b"]}})
+    assert response.status_code == 422
+    assert "cannot be seen" in response.json()["message"]
+    assert "tags" in response.json()["field"]
 
 
 @pytest.mark.parametrize(
