@@ -127,6 +127,7 @@ class PasswordReset(auth_views.PasswordResetView):
     """Asks for an address and says the same whatever it is. Without mail: says what to do."""
 
     form_class = ResetForm
+    token_generator = accounts.RESET_LINKS
     template_name = "registration/password_reset_form.html"
     email_template_name = "registration/password_reset_mail.txt"
     subject_template_name = "registration/password_reset_subject.txt"
@@ -173,6 +174,7 @@ def reset_done(request: HttpRequest) -> HttpResponse:
 class PasswordResetConfirm(auth_views.PasswordResetConfirmView):
     """Works once: the token is bound to the password and the last login."""
 
+    token_generator = accounts.RESET_LINKS
     template_name = "registration/password_reset_confirm.html"
     success_url = reverse_lazy("password-reset-done")
 

@@ -6,14 +6,15 @@ import re
 import threading
 
 import pytest
-from django.contrib.auth.tokens import default_token_generator
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from replays_app.models import Activity
+from replays_app.models import Activity, Membership
+from replays_app.services.accounts import RESET_LINKS
+from tests import factories
 
 NEW = {"new_password1": "kolibri-77-x", "new_password2": "kolibri-77-x"}
 
@@ -196,8 +197,28 @@ def test_a_reset_ends_the_wait_of_who_forgot_the_password(ada):
 
     assert [log_in("wrong").status_code for _ in range(6)][-1] == 429
     uid = urlsafe_base64_encode(force_bytes(ada.pk))
-    link = reverse("password-reset-confirm", args=[uid, default_token_generator.make_token(ada)])
+    link = reverse("password-reset-confirm", args=[uid, RESET_LINKS.make_token(ada)])
     anonymous = Client()
     path = anonymous.get(link)["Location"]
     anonymous.post(path, NEW)
     assert log_in(NEW["new_password1"]).status_code == 302
+
+
+def join_another_project(user):
+    Membership.objects.create(project=factories.project(), user=user, role="viewer")
+
+
+def become_a_superuser(user):
+    user.is_superuser = True
+    user.save()
+
+
+@pytest.mark.parametrize("happens", [join_another_project, become_a_superuser])
+def test_a_reset_link_ends_when_the_account_opens_more_than_it_did(ada, happens):
+    uid = urlsafe_base64_encode(force_bytes(ada.pk))
+    link = reverse("password-reset-confirm", args=[uid, RESET_LINKS.make_token(ada)])
+    assert Client().get(link).status_code == 302
+    happens(ada)
+    response = Client().get(link)
+    assert response.status_code == 200
+    assert "This link does not work any more" in page_of(response)
