@@ -15,6 +15,7 @@ from replays_app.forms.agents import SecretForm
 from replays_app.models import Membership
 from replays_app.queries import agent as queries
 from replays_app.services import secrets as services
+from replays_app.services import storable
 from replays_app.services.errors import Refused
 from replays_app.views.triage import UNPROCESSABLE, refused, see
 
@@ -44,7 +45,7 @@ def secrets_page(request: HttpRequest, membership: Membership) -> HttpResponse:
 def delete(request: HttpRequest, membership: Membership) -> HttpResponse:
     """The name is in the body: one step up is the list, as after a login that ran out."""
     name = request.POST.get("name", "")
-    secret = get_object_or_404(queries.secrets(membership.project), name=name[:100])
+    secret = get_object_or_404(queries.secrets(membership.project), name=storable.text(name, 100))
     services.delete(secret, request.user)
     messages.success(request, f"{secret.name} is deleted.")
     return see(reverse("secrets", args=[membership.project.slug]))

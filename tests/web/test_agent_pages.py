@@ -455,6 +455,12 @@ def test_a_secret_that_is_refused_is_not_sent_back(team, given, words):
     assert not Secret.objects.exists()
 
 
+@pytest.mark.database
+def test_a_secrets_name_that_no_database_keeps_is_not_found(team):
+    response = team.client("admin").post(team.url("secret-delete"), {"name": "A\0"})
+    assert response.status_code == 404
+
+
 def test_another_projects_secret_is_not_deleted(team):
     theirs = secrets.save(factories.project(), "TOKEN", "s3cret-value", None)
     response = team.client("admin").post(team.url("secret-delete"), {"name": theirs.name})
