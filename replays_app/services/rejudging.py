@@ -51,12 +51,15 @@ def work(until: float) -> None:
     """Goes on until nothing is due, or until `until` of the monotonic clock; then what is done
     stays, and the next doorbell goes on."""
     while time.monotonic() < until and (revision := _claim()):
-        lease = revision.rejudge_lease
+        lease, ended = revision.rejudge_lease, None
         try:
             _rejudge(revision, until)
+        except BaseException:
+            ended = timezone.now()  # free again at once, and behind all others
+            raise
         finally:
             held = ContractRevision.objects.filter(pk=revision.pk, rejudge_lease=lease)
-            held.update(rejudge_lease=None)
+            held.update(rejudge_lease=ended)
 
 
 def _free() -> Q:
@@ -67,7 +70,8 @@ def _due() -> QuerySet[ContractRevision]:
     """Only what is current: a revision that was overtaken has nothing to say any more, until it is
     made current again."""
     waiting = ContractRevision.objects.filter(_free(), rejudged_at=None)
-    return waiting.filter(contract__current_id=F("pk")).order_by("pk")
+    never_cut_off_first = F("rejudge_lease").asc(nulls_first=True)
+    return waiting.filter(contract__current_id=F("pk")).order_by(never_cut_off_first, "pk")
 
 
 def _claim() -> ContractRevision | None:

@@ -403,3 +403,24 @@ def test_two_jobs_at_once_do_no_harm(case):
     assert score(case.count(new)) == (20, 0, "passing")
     assert case.count(new).allotted == 20
     assert case.count(new, case.v1).reproductions == [[10, 10]]
+
+
+def test_a_revision_that_breaks_the_job_does_not_keep_the_others_from_their_turn(case, monkeypatch):
+    other = Case()
+    for each in (case, other):
+        each.replay("pp")
+    broken, next_one = case.revise(work=False), other.revise(work=False)
+    real = rejudging._rejudge
+
+    def break_on_the_first(revision, until):
+        if revision.pk == broken.pk:
+            raise RuntimeError("a fault of ours")
+        real(revision, until)
+
+    monkeypatch.setattr(rejudging, "_rejudge", break_on_the_first)
+    for _ in range(2):  # its own fault, and again behind the other
+        with pytest.raises(RuntimeError):
+            go()
+    next_one.refresh_from_db()
+    assert next_one.rejudged_at is not None
+    assert broken in rejudging._due()  # nor is it given up
