@@ -364,6 +364,8 @@ def started(tmp_path: Path, *words: str, stdout: int = subprocess.PIPE) -> subpr
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
+        # As a terminal starts it; what is started in the background ignores Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -66,7 +66,7 @@ class Agent(BaseHTTPRequestHandler):
             case "slow-second":
                 Agent.answered += 1
                 if Agent.answered > 1:
-                    time.sleep(120)  # longer than a busy machine may pause
+                    time.sleep(20)
                 return 200, "Source: none"
             case "fails":
                 return 500, "internal"
