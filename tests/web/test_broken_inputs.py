@@ -123,11 +123,9 @@ def test_fifty_megabytes_are_refused_by_the_page(team, number):
 
 
 def test_the_upload_page_answers_for_every_kind(team):
-    """Through the browser's door; every thirtieth, and the receipt that follows."""
+    """Through the browser's door, and the receipt that follows."""
     client = team.client("responder")
-    for number, item in enumerate(inputs(without={"big", "zip bomb"})):
-        if number % 30:
-            continue
+    for item in inputs(without={"big", "zip bomb"}):
         files = {"files": SimpleUploadedFile(item.filename, item.content)}
         response = client.post(team.url("import"), files, follow=True)
         assert response.status_code == 200, item
@@ -148,9 +146,7 @@ def check_page(item: BrokenInput, response) -> None:
 
 def test_a_typed_text_says_what_is_wrong_or_becomes_an_incident(team):
     client, url = team.client("responder"), team.url("incident-new")
-    for number, item in enumerate(inputs(without=ZIPS | {"big"})):
-        if number % 5:
-            continue
+    for item in inputs(without=ZIPS | {"big"}):
         before = rows()
         data = {"as": "yaml", "severity": "low", "text": item.text}
         response = client.post(url, data)
@@ -173,10 +169,8 @@ HOSTILE = (*XSS, *BIDI, *(t for t in CONTROL if "\ud83d" not in t), f"${{{SECRET
 def test_every_field_of_the_form_stands_hostile_text(team):
     client, url = team.client("responder"), team.url("incident-new")
     names = [n for n in fields(team) if n not in ("agent", "contract")]
-    for number, text in enumerate(HOSTILE):
-        for place, name in enumerate([*names, "session_id", "do", "as", "calls-1-id"]):
-            if (number + place) % 6:
-                continue
+    for text in HOSTILE:
+        for name in (*names, "session_id", "do", "as", "calls-1-id"):
             response = client.post(url, fields(team, **{name: text}))
             assert response.status_code in (200, 303, 422), (name, text)
             if response.status_code == 303:
