@@ -12,7 +12,7 @@ from replays_app.models.agent import Agent, AgentVersion, ConnectionCheck, Deplo
 from replays_app.models.ci import CiHook, Delivery
 from replays_app.models.contract import Contract, ContractRevision
 from replays_app.models.day import ReplayDay
-from replays_app.models.imports import Import
+from replays_app.models.imports import IdempotencyKey, Import, Source, Trace
 from replays_app.models.incident import Activity, Incident
 from replays_app.models.lookups import HasElement
 from replays_app.models.run import (
@@ -45,6 +45,7 @@ __all__ = [
     "Deployment",
     "FailedAttempt",
     "HasElement",
+    "IdempotencyKey",
     "Import",
     "Incident",
     "Invitation",
@@ -57,4 +58,6 @@ __all__ = [
     "Run",
     "Secret",
     "SessionRevision",
+    "Source",
+    "Trace",
 ]

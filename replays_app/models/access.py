@@ -21,6 +21,8 @@ class Project(models.Model):
     last_incident_number = models.PositiveIntegerField(default=0)
     # Answers and calls of attempts older than this are erased; null keeps them. Verdicts stay.
     keep_payloads_days = models.PositiveIntegerField(null=True, blank=True)
+    # What recordings lose before they are stored: engine.redaction.Rules as a plain value.
+    redaction = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -36,6 +36,8 @@ class SessionRevision(models.Model):
     body = models.JSONField(null=True)
     sha256 = models.CharField(max_length=64)
     note = models.CharField(max_length=300, blank=True)  # why it was changed
+    # What came in and what was lost: importers.trace.Receipt as a plain value.
+    receipt = models.JSONField(default=dict, blank=True)
     erased_at = models.DateTimeField(null=True, blank=True)
     erased_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -30,6 +30,7 @@ class Receipt:
     incident: Incident
     status: sessions.Status
     notes: tuple[str, ...] = ()
+    redactions: dict[str, int] = field(default_factory=dict)  # how many values of which kind
 
 
 def report_incident(
@@ -44,10 +45,14 @@ def report_incident(
     severity: str | None = None,
     tags: Sequence[str] = (),
     lenient: bool = False,
+    receipt: dict[str, Json] | None = None,
+    may_lack_contract: bool = False,
 ) -> Receipt:
     """Takes a replay-file value in. `contract` and `agent` overrule what the payload and the
     project say. The same content again is "already here"; other content under a known id is a new
-    revision of that incident. Raises Refused.
+    revision of that incident. `receipt` as in sessions.freeze. With `may_lack_contract` (imports:
+    nobody wrote one) `contract: default` finds none where the project has not exactly one, and the
+    incident needs one before it can be replayed. Raises Refused.
     """
     _check_severity(severity)
     labels = check_tags(tags)
@@ -56,16 +61,16 @@ def report_incident(
     with transaction.atomic():
         # One report at a time in a project: numbers have no holes and no doubles.
         project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        frozen = sessions.freeze(project, payload, actor=actor, source=via, lenient=lenient)
+        frozen = sessions.freeze(
+            project, payload, actor=actor, source=via, lenient=lenient, receipt=receipt
+        )
         body, notes = frozen.revision.body, list(frozen.notes)
         known = Incident.objects.filter(session=frozen.revision.session).first()
         if known:
             if frozen.status == "new revision":
                 take_revision(known, frozen.before, frozen.revision, actor)
-            return Receipt(known, frozen.status, tuple(notes))
-        contract = contract or contracts.find(project, body["contract"])
-        if body["contract"] == contracts.DEFAULT:
-            notes.append(f"contract default: {contract.name}, the only one here.")
+            return Receipt(known, frozen.status, tuple(notes), frozen.redactions)
+        contract = contract or _contract(project, body["contract"], may_lack_contract, notes)
         if agent is None:
             agent = _only_agent(project)
             if agent:
@@ -85,7 +90,23 @@ def report_incident(
             contract=contract,
         )
         activity.record(project, "reported", actor=actor, incident=incident, via=via)
-    return Receipt(incident, "created", tuple(notes))
+    return Receipt(incident, "created", tuple(notes), frozen.redactions)
+
+
+def _contract(
+    project: Project, name: str, may_lack_contract: bool, notes: list[str]
+) -> Contract | None:
+    """Raises Refused where nothing has this name."""
+    try:
+        contract = contracts.find(project, name)
+    except Refused:
+        if name != contracts.DEFAULT or not may_lack_contract:
+            raise
+        notes.append("Needs a contract: choose one on its page, then it can be replayed.")
+        return None
+    if name == contracts.DEFAULT:
+        notes.append(f"contract default: {contract.name}, the only one here.")
+    return contract
 
 
 def edit_details(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from django.db import transaction
@@ -14,6 +14,7 @@ from replays_app.engine.formats.loading import load_documents
 from replays_app.engine.formats.session import Session, read_session, session_to_value
 from replays_app.engine.formats.variables import refuse_variables
 from replays_app.engine.values import Json
+from replays_app.importers.trace import receipt_of
 from replays_app.models import Project, ReplaySession, SessionRevision
 from replays_app.services import storable
 from replays_app.services.errors import Refused
@@ -33,6 +34,7 @@ class Frozen:
     status: Status
     notes: tuple[str, ...] = ()
     before: SessionRevision | None = None  # what was current, where this is a new revision
+    redactions: dict[str, int] = field(default_factory=dict)  # how many values of which kind
 
 
 def freeze(
@@ -43,15 +45,17 @@ def freeze(
     source: str = "payload",
     note: str = "",
     lenient: bool = False,
+    receipt: dict[str, Json] | None = None,
 ) -> Frozen:
     """A replay-file value as an immutable revision. Content that some revision of the session holds
     already is "already here"; other content under the same id is a new revision.
 
-    `source` names the value in messages (a file name, "upload"); `note` says why it was changed.
-    Raises Refused.
+    `source` names the value in messages (a file name, "upload"); `note` says why it was changed;
+    `receipt` is what an importer counted (importers.trace.Receipt.to_json), else the session says
+    it. Raises Refused.
     """
     session, notes = _read(value, source, lenient=lenient)
-    exact = redact(session_to_value(session), project)
+    exact, redactions = redact(session_to_value(session), project)
     body = storable.json(exact)
     if body != exact:
         notes.append("Characters that no database can store were replaced by U+FFFD.")
@@ -68,7 +72,7 @@ def freeze(
                 remedy="Report it again only without what had to go, which is another recording.",
             )
         if known:
-            return Frozen(known, "already here", tuple(notes))
+            return Frozen(known, "already here", tuple(notes), redactions=redactions)
         last, before = row.revisions.order_by("-number").first(), row.current
         row.current = SessionRevision.objects.create(
             session=row,
@@ -76,19 +80,23 @@ def freeze(
             body=body,
             sha256=sha,
             note=note,
+            receipt=storable.json(
+                {**(receipt or receipt_of(session).to_json()), "redactions": dict(redactions)}
+            ),
             created_by=actor,
         )
         row.save(update_fields=["current"])
     status: Status = "new revision" if last else "created"
-    return Frozen(row.current, status, tuple(notes), before)
+    return Frozen(row.current, status, tuple(notes), before, redactions)
 
 
-def redact(value: dict[str, Json], project: Project) -> dict[str, Json]:
-    """The one place where a recording loses what must not be kept, before it is hashed and stored.
+def redact(value: dict[str, Json], project: Project) -> tuple[dict[str, Json], dict[str, int]]:
+    """The one place where a recording loses what must not be kept, before it is hashed and stored;
+    and how many values of which kind it lost.
 
     No rules exist yet, so it gives the value back as it is.
     """
-    return value
+    return value, {}
 
 
 def session_of(revision: SessionRevision) -> Session:
