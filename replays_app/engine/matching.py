@@ -1,9 +1,9 @@
 """Which record answers a call.
 
 In this order: exact arguments; normalised arguments; the next record that has no arguments; an
-answer that this very call got before (`on_miss: repeat_fault` and `last`); the next record although
-its arguments differ. The last is a guess, so it comes after the answer that is known, is reported,
-and is never made while another call of the tool is in flight.
+answer that this very call got before (`on_miss: repeat_fault` and `last`); a stub for this very
+call; the next record although its arguments differ. The last is a guess, so it comes after the
+answers that are known, is reported, and is never made while another call of the tool is in flight.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from replays_app.engine.formats.session import ToolResponse
+from replays_app.engine.formats.session import Stub, ToolResponse
 from replays_app.engine.values import How, Json
 
 Match = Literal["auto", "exact", "sequence"]
@@ -83,6 +83,7 @@ class Asked:
     textual: frozenset[str]
     ignore: frozenset[str]
     on_miss: OnMiss
+    stubs: Sequence[Stub] = ()
 
     @cached_property
     def key(self) -> tuple[str, str]:
@@ -94,6 +95,7 @@ class Asked:
 class Found:
     how: How
     record: int | None = None
+    stub: Stub | None = None  # None where `how` is "stub": the tool's stub for any call
 
 
 class Matcher:
@@ -112,7 +114,12 @@ class Matcher:
     def find(self, asked: Asked, *, alone: bool) -> Found:
         """Consume the record that answers this call. `alone`: no other call of the tool is in
         flight."""
-        found = self._match_record(asked) or self._again(asked) or self._guess(asked, alone)
+        found = (
+            self._match_record(asked)
+            or self._again(asked)
+            or _stub(asked)
+            or self._guess(asked, alone)
+        )
         if found is None:
             how: How = "miss"
             if asked.on_miss in ("stub", "passthrough"):
@@ -195,6 +202,13 @@ class Matcher:
 
     def _next(self) -> int | None:
         return min((free[0] for free in self._free.values() if free), default=None)
+
+
+def _stub(asked: Asked) -> Found | None:
+    for stub in asked.stubs:
+        if stub.args is None or not differing(stub.args, asked.args, asked.ignore, asked.textual):
+            return Found("stub", stub=stub)
+    return None
 
 
 def _number(text: str) -> Json:

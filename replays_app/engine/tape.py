@@ -15,7 +15,7 @@ from typing import TypedDict, Unpack
 from replays_app.engine.clock import HOLD_MS, Interval, VirtualClock
 from replays_app.engine.formats.config import AgentConfig
 from replays_app.engine.formats.errors import FormatError, Problem
-from replays_app.engine.formats.session import Latency, Session, ToolReplay
+from replays_app.engine.formats.session import Latency, Session, Stub, ToolReplay, ToolResponse
 from replays_app.engine.matching import Asked, Match, Matcher, OnMiss, differing
 from replays_app.engine.play import KEPT_URL, Play
 from replays_app.engine.report import LOOP_FLOOR, Remark, build_report, spoken
@@ -35,6 +35,7 @@ class ToolSettings:
     on_miss: OnMiss = "repeat_fault"
     stub: Json = None
     ignore_args: frozenset[str] = frozenset()
+    stubs: tuple[Stub, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ class TapeSettings:
                 message = "on_miss is stub, but the session gives no stub; add one here"
                 raise FormatError([Problem(message, field=f"replay.tools.{name}.stub")])
             ignore = {*replay.ignore_args, *(rule.ignore_args if rule else ())}
-            tools[name] = ToolSettings(on_miss or "repeat_fault", replay.stub, frozenset(ignore))
+            tools[name] = ToolSettings(
+                on_miss or "repeat_fault", replay.stub, frozenset(ignore), replay.stubs
+            )
         return cls(
             match=session.replay.match or agent.match,
             latency=session.replay.latency or agent.latency,
@@ -86,7 +89,7 @@ class Seen(TypedDict):
 
 
 class Tape:
-    """Raises FormatError when a record has a status that cannot be sent."""
+    """Raises FormatError when a record or a stub has a status that cannot be sent."""
 
     def __init__(self, session: Session, *, settings: TapeSettings, clock: VirtualClock) -> None:
         _check_statuses(session)
@@ -121,7 +124,7 @@ class Tape:
         if self._is_full():
             return self._overflow(**seen)
         settings = self._settings.tool(tool)
-        asked = Asked(tool, args, textual, settings.ignore_args, settings.on_miss)
+        asked = Asked(tool, args, textual, settings.ignore_args, settings.on_miss, settings.stubs)
         expected = self._matcher.expected(tool)
         found = self._matcher.find(asked, alone=not self._in_flight[tool])
         # The tool URL does not know where the live tool is.
@@ -133,6 +136,8 @@ class Tape:
         self._in_flight[tool] += 1
         if found.record is not None:
             self._load(play, found.record)
+        elif found.stub is not None:
+            self._load_response(play, found.stub.as_response(tool))
         elif how == "stub":
             play.kind = "answer"
             play.load_value(settings.stub)
@@ -208,7 +213,13 @@ class Tape:
         return calls, report
 
     def _load(self, play: Play, record: int) -> None:
-        recorded = self._records[record]
+        self._load_response(play, self._records[record])
+        if play.how == "args_differ":
+            play.detail = self._remarks[play.number].said
+            # A guess is held, so that a sibling on its way finds it in flight and is no guess too.
+            play.delay_ms = max(play.delay_ms, HOLD_MS)
+
+    def _load_response(self, play: Play, recorded: ToolResponse) -> None:
         play.load_record(recorded)
         interval = None
         if recorded.start_ms is not None and play.how not in ("repeated", "last"):
@@ -217,10 +228,6 @@ class Tape:
             recorded.latency_ms, self._settings.latency, interval
         )
         play.delay_ms, play.latency_ms = flight.delay_ms, flight.virtual_ms
-        if play.how == "args_differ":
-            play.detail = self._remarks[play.number].said
-            # A guess is held, so that a sibling on its way finds it in flight and is no guess too.
-            play.delay_ms = max(play.delay_ms, HOLD_MS)
 
     def _remark(self, asked: Asked, how: How, record: int | None, expected: int | None) -> Remark:
         said = ""
@@ -282,19 +289,24 @@ class Tape:
 
 def _remedy(tool: str) -> str:
     return (
-        f"record it, or set replay.tools.{tool}.on_miss to stub, last or passthrough if the agent "
-        "may do this"
+        f"record it, give it a stub under replay.tools.{tool}.stubs, or set on_miss there to last "
+        "or passthrough, if the agent may do this"
     )
 
 
 def _check_statuses(session: Session) -> None:
+    answers = {f"tool_responses[{i}]": r for i, r in enumerate(session.tool_responses)} | {
+        f"replay.tools.{name}.stubs[{i}]": stub.as_response(name)
+        for name, tool in session.replay.tools.items()
+        for i, stub in enumerate(tool.stubs)
+    }
     problems = [
         Problem(
             f"{record.status} cannot be sent as an answer; use 200 to 599, or 0 for a connection "
             "that failed",
-            field=f"tool_responses[{index}].status",
+            field=f"{field}.status",
         )
-        for index, record in enumerate(session.tool_responses)
+        for field, record in answers.items()
         if record.http_status and not 200 <= record.http_status <= 599
     ]
     if problems:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from replays_app.views import home, incidents, runs, triage
+from replays_app.views import home, incidents, runs, stubs, triage
 
 project = [
     path("incidents/", incidents.incident_list, name="incidents"),
@@ -16,5 +16,6 @@ project = [
     path("runs/<int:pk>/attempts/<int:number>.json", runs.evidence_json, name="evidence"),
     path("runs/<int:pk>/stop/", runs.stop, name="run-stop"),
     path("runs/<int:pk>/again/", runs.again, name="run-again"),
+    path("runs/<int:pk>/stub/", stubs.stub, name="run-stub"),
 ]
 site = [path("", home.home, name="home")]

@@ -108,7 +108,7 @@ def test_a_miss_tells_the_agent_and_the_report():
     assert report.first_divergence == (
         'call 1: expected refund({"id": 7}), got search_kb({"q": "refund"})'
     )
-    assert "replay.tools.search_kb.on_miss" in calls[0].detail
+    assert "replay.tools.search_kb.stubs" in calls[0].detail
 
 
 def test_a_tool_that_nobody_named_is_never_passed_through():
@@ -258,3 +258,40 @@ def test_overlapping_records_count_once_and_their_repeats_on_top():
     assert tape.virtual_ms == 1000
     call(tape, "b")
     assert tape.virtual_ms == 2000
+
+
+def test_a_stub_for_a_call_answers_it_as_often_as_it_is_made_and_is_no_divergence():
+    stubs = ({"args": {"id": 1}, "response": {"ok": 1}, "latency_ms": 40},)
+    tape = make_tape({"args": {"id": 9}, "response": "kept"}, tools={"t": {"stubs": stubs}})
+
+    first, second = call(tape, args={"id": 1.0}), call(tape, args={"id": 1})
+    recorded = call(tape, args={"id": 9})
+
+    assert (first.how, first.body, first.latency_ms) == ("stub", b'{"ok": 1}', 40)
+    assert (second.how, recorded.how) == ("stub", "exact")
+    _, report = tape.finish()
+    assert (report.misses, report.unused, report.first_divergence) == ((), (), "")
+
+
+def test_a_stub_is_known_and_comes_before_a_guess_and_after_the_recording():
+    stubs = ({"args": {"id": 1}, "response": "stub"},)
+    tape = make_tape({"args": {"id": 1}, "response": "kept"}, tools={"t": {"stubs": stubs}})
+
+    assert [call(tape, args={"id": 1}).response for _ in range(2)] == ["kept", "stub"]
+    tape = make_tape({"args": {"id": 2}, "response": "kept"}, tools={"t": {"stubs": stubs}})
+    assert call(tape, args={"id": 1}).response == "stub"
+    assert call(tape, args={"id": 3}).how == "args_differ"
+
+
+def test_a_stub_without_arguments_answers_any_call_with_its_fault():
+    stubs = ({"error": "gone", "status": 0},)
+    tape = make_tape(tools={"t": {"stubs": stubs}})
+
+    play = call(tape, args={"any": "thing"})
+
+    assert (play.how, play.kind, play.fault) == ("stub", "drop", True)
+
+
+def test_a_stub_with_a_status_that_cannot_be_sent_is_an_error_that_names_it():
+    with pytest.raises(FormatError, match=r"replay\.tools\.t\.stubs\[0\]\.status"):
+        make_tape(tools={"t": {"stubs": ({"status": 101},)}})

@@ -107,6 +107,7 @@ RULES: dict[str, Rule] = {
     "evidence": READS("run", "one"),
     "run-stop": RESPONDS("run"),
     "run-again": RESPONDS("run"),
+    "run-stub": page("responder", "responder", got=statuses(404), done=statuses(404))("run"),
     "run-erase": page("admin", "admin")("run"),
     "incident-erase": page("admin", "admin")("key"),
     "retention": page("admin", "admin"),

@@ -122,11 +122,32 @@ class ToolResponse(Strict):
         return self.error is not None or self.http_status == 0 or self.http_status >= 400
 
 
+class Stub(Strict):
+    """An answer that a person gives for a call that the recording does not have."""
+
+    args: dict[str, Json] | None = None  # None: whatever the arguments are
+    response: Json = None
+    status: Status = None
+    latency_ms: Milliseconds = Field(0, ge=0)
+    error: str | None = None
+
+    def as_response(self, tool: str) -> ToolResponse:
+        return ToolResponse(
+            tool=tool,
+            response=self.response,
+            status=self.status,
+            latency_ms=self.latency_ms,
+            args=self.args,
+            error=self.error,
+        )
+
+
 class ToolReplay(Strict):
     """What a session or an agent says of one tool's replay."""
 
     on_miss: OnMiss | None = None
     stub: Json = None
+    stubs: Listed[Stub] = ()  # by arguments; the first that fits answers, as often as it is asked
     ignore_args: Listed[str] = ()
 
     @model_validator(mode="after")
