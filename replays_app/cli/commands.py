@@ -138,6 +138,39 @@ def replay_run(**options: Any) -> int:
     return replay_sessions(Options(**options))
 
 
+@replay.command("stub")
+@click.argument("file", metavar="FILE", type=_PATH)
+@click.option("--tool", metavar="NAME", help="The tool that was called.")
+@click.option("--args", metavar="JSON", help="The call's arguments; without: whatever they are.")
+@click.option(
+    "--response",
+    metavar="TEXT",
+    help="What the call gets, JSON or text.  [default: what the tool answered last in the "
+    "recording]",
+)
+@click.option("--status", type=click.IntRange(0, 599), help="Its HTTP status; 0: no connection.")
+@click.option("--error", metavar="TEXT", help="The text of the exception that the tool raises.")
+@click.option(
+    "--from-report",
+    type=_PATH,
+    metavar="REPORT.json",
+    help="A stub for every call that a replay missed, as its report tells.",
+)
+@click.option("-o", "--output", type=_PATH, help="Where to write it.  [default: stdout]")
+@click.option("--no-color", is_flag=True, help="No colour (NO_COLOR=1 does the same).")
+def replay_stub(**options: Any) -> int:
+    """Give a replay file answers for calls that its recording does not have.
+
+    Such a call is no divergence any more; it gets its stub as often as it is made. Comments of the
+    file are not kept.
+
+    Exit codes: 0 written, 2 it cannot be done.
+    """
+    from replays_app.cli.stubbing import Options, add_stubs
+
+    return add_stubs(Options(**options))
+
+
 @cli.group(cls=Words)
 def contract() -> None:
     """Look at contracts."""
