@@ -69,8 +69,9 @@ def erase_run(run: Run, *, why: str, actor: User | None) -> int:
 def erase_recording(
     incident: Incident, *, title: str, why: str, with_answers: bool, actor: User | None
 ) -> None:
-    """Every revision of the recording, what the incident and its receipts quote of it, and, if so
-    wished, the evidence of all its replays. It can never be replayed again.
+    """Every revision of the recording, the trace that it was made from, what the incident and its
+    receipts quote of it, and, if so wished, the evidence of all its replays. It can never be
+    replayed again.
 
     `title` is what the incident is called from now on. Raises Refused while a replay is under way.
     """
@@ -100,6 +101,8 @@ def erase_recording(
         # Not from the row read above: `erase_runs` may have written its headline.
         Incident.objects.filter(pk=row.pk).update(title=title, expected_failure="")
         forget_imports(row.project, only=row.key)
+        # The row stays until it expires: spans that come late must not make a new one.
+        row.traces.update(body=None, size=0, summary={})
         activity.record(
             row.project,
             "recording erased",

@@ -1,17 +1,26 @@
 """What is erased by age: evidence of attempts, bodies of deliveries, texts of receipts, connection
-checks. A project says after how many days; verdicts and counts stay for ever."""
+checks. A project says after how many days; verdicts and counts stay for ever. Kept traces and
+idempotency keys have an end of their own, whatever the project says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from replays_app.models import ConnectionCheck, Delivery, Import, Project, Run
+from replays_app.models import (
+    ConnectionCheck,
+    Delivery,
+    IdempotencyKey,
+    Import,
+    Project,
+    Run,
+    Trace,
+)
 from replays_app.services import activity, erasure
 from replays_app.services.errors import Refused
 
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
 
 BATCH = 50  # rows in one transaction; a run has up to 1,000 attempts
 LEAST, MOST = 1, 3650  # days
+KEYS_FOR = timedelta(hours=48)  # a client that tries again does it within these
 
 
 @dataclass(slots=True)
@@ -29,10 +39,17 @@ class Erased:
     deliveries: int = 0
     imports: int = 0
     checks: int = 0
+    traces: int = 0
+    keys: int = 0
     is_more: bool = False  # a batch was full, so another round will find more
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.deliveries or self.imports or self.checks)
+        return bool(self.runs or self.others)
+
+    @property
+    def others(self) -> int:
+        """Rows beside evidence."""
+        return self.deliveries + self.imports + self.checks + self.traces + self.keys
 
 
 def set_days(project: Project, days: int | None, actor: User | None) -> None:
@@ -64,10 +81,21 @@ def due(project: Project, days: int | None, now: datetime | None = None) -> Quer
 
 def retain(now: datetime | None = None, *, batch: int = BATCH) -> Erased:
     """One bounded round over all projects. May be repeated at any time, by several at once."""
-    erased = Erased()
+    now, erased = now or timezone.now(), Erased()
     for project in Project.objects.exclude(keep_payloads_days=None).order_by("pk"):
-        _retain(project, now or timezone.now(), batch, erased)
+        _retain(project, now, batch, erased)
+    erased.traces += _delete(Trace.objects.filter(expires_at__lte=now), batch, erased)
+    used = IdempotencyKey.objects.filter(created_at__lte=now - KEYS_FOR)
+    erased.keys += _delete(used, batch, erased)
     return erased
+
+
+def _delete(rows: QuerySet[Any], batch: int, erased: Erased) -> int:
+    """How many of the rows went: up to `batch`."""
+    gone = list(rows.order_by("pk").values_list("pk", flat=True)[:batch])
+    rows.model.objects.filter(pk__in=gone).delete()
+    erased.is_more = erased.is_more or len(gone) == batch
+    return len(gone)
 
 
 def _retain(project: Project, now: datetime, batch: int, erased: Erased) -> None:
@@ -98,10 +126,10 @@ def _retain(project: Project, now: datetime, batch: int, erased: Erased) -> None
         status=ConnectionCheck.Status.FINISHED,
         created_at__lt=limit,
     )
-    gone = list(checks.values_list("pk", flat=True)[:batch])
-    ConnectionCheck.objects.filter(pk__in=gone).delete()
-    erased.checks += len(gone)
-    if batch in (len(runs), len(found), len(imports), len(gone)):
+    erased.checks += _delete(checks, batch, erased)
+    traces = Trace.objects.filter(project=project, received_at__lt=limit)
+    erased.traces += _delete(traces, batch, erased)
+    if batch in (len(runs), len(found), len(imports)):
         erased.is_more = True
 
 

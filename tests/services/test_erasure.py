@@ -140,7 +140,7 @@ def test_the_command_goes_on_until_nothing_is_left(project, incident, version, c
     monkeypatch.setattr(retention.retain, "__kwdefaults__", {"batch": 2})
     call_command("retain")
     assert capsys.readouterr().out == (
-        "erased the evidence of 3 attempts in 3 runs, and 0 receipts\n"
+        "erased the evidence of 3 attempts in 3 runs, and 0 receipts, traces and keys\n"
     )
 
 

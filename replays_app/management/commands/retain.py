@@ -10,7 +10,7 @@ from replays_app.services.retention import retain
 class Command(BaseCommand):
     help = (
         "Erases evidence, delivery bodies and receipts that are older than their project keeps "
-        "them. The sweep does the same once an hour."
+        "them, and kept traces that have expired. The sweep does the same once an hour."
     )
 
     def handle(self, **options: object) -> None:
@@ -20,7 +20,8 @@ class Command(BaseCommand):
             erased = retain()
             is_more = erased.is_more
             attempts, runs = attempts + erased.attempts, runs + erased.runs
-            others += erased.deliveries + erased.imports + erased.checks
+            others += erased.others
         self.stdout.write(
-            f"erased the evidence of {attempts} attempts in {runs} runs, and {others} receipts"
+            f"erased the evidence of {attempts} attempts in {runs} runs, and {others} receipts, "
+            "traces and keys"
         )
