@@ -99,7 +99,11 @@ class Found:
 
 
 class Matcher:
-    """The records of one tape, each consumed once."""
+    """The records of one tape, each consumed once.
+
+    A tool that the tape answered does not run, so that the calls which it made itself when it was
+    recorded (`parent`) are not to be expected any more: they still answer whoever makes one.
+    """
 
     def __init__(self, records: Sequence[ToolResponse], match: Match) -> None:
         self._records = records
@@ -108,6 +112,7 @@ class Matcher:
         self._free: dict[str, list[int]] = {}
         for index, record in enumerate(records):
             self._free.setdefault(record.tool, []).append(index)
+        self._inside: dict[str, list[int]] = {}  # of a tool that the tape answered, by tool
         self._given: dict[tuple[str, str], int] = {}
         self._texts: dict[tuple[int, frozenset[str]], str] = {}  # normalised, by what is textual
 
@@ -127,7 +132,7 @@ class Matcher:
             return Found(how)
         if found.record is not None:
             if found.how not in ("repeated", "last"):
-                self._free[asked.tool].remove(found.record)
+                self._consume(found.record)
             self._given[asked.key] = found.record
         return found
 
@@ -149,9 +154,26 @@ class Matcher:
             for i, r in enumerate(self._records)
         )
 
+    def _consume(self, index: int) -> None:
+        record = self._records[index]
+        for lists in (self._free, self._inside):
+            if index in lists.get(record.tool, ()):
+                lists[record.tool].remove(index)
+        self._cover(record.id)
+
+    def _cover(self, parent: str | None) -> None:
+        """The calls that this one made itself, and those that they made in turn."""
+        if parent is None:
+            return
+        for index, record in enumerate(self._records):
+            if record.parent == parent and index in self._free.get(record.tool, ()):
+                self._free[record.tool].remove(index)
+                self._inside.setdefault(record.tool, []).append(index)
+                self._cover(record.id)
+
     def _candidates(self, tool: str) -> list[int]:
         if self._match != "sequence":
-            return self._free.get(tool, [])
+            return [*self._free.get(tool, ()), *self._inside.get(tool, ())]
         upcoming = self._next()
         if upcoming is None or self._records[upcoming].tool != tool:
             return []

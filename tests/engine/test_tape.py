@@ -295,3 +295,38 @@ def test_a_stub_without_arguments_answers_any_call_with_its_fault():
 def test_a_stub_with_a_status_that_cannot_be_sent_is_an_error_that_names_it():
     with pytest.raises(FormatError, match=r"replay\.tools\.t\.stubs\[0\]\.status"):
         make_tape(tools={"t": {"stubs": ({"status": 101},)}})
+
+
+NESTED = (
+    {"tool": "research", "id": "c1", "response": "done"},
+    {"tool": "t", "id": "c2", "parent": "c1", "args": {"q": 1}, "response": "inner"},
+    {"tool": "t", "parent": "c2", "args": {"q": 2}, "response": "innermost"},
+    {"tool": "t", "args": {"q": 3}, "response": "own"},
+)
+
+
+@pytest.mark.parametrize("match", ["auto", "exact", "sequence"])
+def test_calls_inside_a_tool_that_the_tape_answered_are_not_expected(match):
+    tape = make_tape(*NESTED, match=match)
+
+    assert call(tape, "research").response == "done"
+    assert call(tape, args={"q": 3}).response == "own"
+
+    _, report = tape.finish()
+    assert (report.unused, report.first_divergence) == ((), "")
+
+
+def test_calls_inside_still_answer_whoever_makes_them_after_all_others():
+    tape = make_tape(*NESTED)
+    call(tape, "research")
+
+    assert call(tape).response == "own"
+    assert call(tape, args={"q": 1}).response == "inner"
+    assert call(tape, args={"q": 2}).how == "exact"
+
+
+def test_calls_inside_a_tool_that_nobody_asked_for_are_missed_with_it():
+    tape = make_tape(*NESTED)
+    call(tape, args={"q": 3})
+
+    assert tape.finish()[1].unused == (0, 1, 2)
