@@ -32,6 +32,7 @@ class ToolCall:
     args: dict[str, Json] | None = None  # None: not recorded
     response: Json = None  # verbatim what the tool gave to the agent; None where it failed
     parsed: Json = None  # the response as JSON, where it is text that holds some
+    response_missing: bool = False  # it answered, and the trace does not hold what
     artifact: Json = None  # what the tool returned beside it, for the program and not the model
     seen: Json = None  # what the model was told in place of a response, where the tool failed
     status: Status = "success"

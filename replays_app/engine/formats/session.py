@@ -109,6 +109,7 @@ class ToolResponse(Strict):
     start_ms: Milliseconds | None = None  # since the session began
     id: str | None = None
     parent: str | None = None
+    seen: Json = None  # what the model was told in place of a response, where the tool failed
 
     @property
     def http_status(self) -> int:

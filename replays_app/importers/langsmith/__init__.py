@@ -1,0 +1,1 @@
+"""LangSmith: its runs to a `Trace`. The rules are in docs/imports.md."""

@@ -1,0 +1,203 @@
+"""Which call of a model each tool run answers, and what the model was told of it later."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+
+from replays_app.engine.values import Json
+from replays_app.importers.langsmith.asking import Asked, Told, read_args
+from replays_app.importers.langsmith.inputs import output_messages
+from replays_app.importers.langsmith.messages import Message, read_messages, results_in
+from replays_app.importers.langsmith.tree import Run, Tree
+
+Args = dict[str, Json] | None
+MAX_TRIED = 200  # calls of one name, or results of one id, that are looked at for one run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One call that a model asked for. `number` counts all of the trace, in the model's order."""
+
+    number: int
+    call: Asked
+    llm: Run
+    turn: int  # which of the models' runs it is
+    siblings: tuple[int, ...]  # the numbers of the calls asked for in the same answer
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A result of a call, in the conversation that a model run was given."""
+
+    turn: int
+    nth: int  # of this call's results in that conversation
+    told: Told
+    at: datetime | None  # when that model run began
+
+
+@dataclass(kw_only=True)
+class Pairing:
+    asks: tuple[Ask, ...]
+    of_run: dict[str, Ask]  # by the run's id
+    heard: dict[str, list[Heard]]  # by the call's id (or name, in the old form without ids)
+    before: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def told(self, ask: Ask) -> Heard | None:
+        """What the model was told of this call: the first conversation after it that holds more
+        results of its id than the model had seen when it asked. An earlier turn's result of the
+        same id, in the history, is none."""
+        key = ask.call.id or ask.call.name
+        known = self.before.get((ask.turn, key), 0)
+        heard = self.heard.get(key, [])
+        start = bisect_right(heard, ask.turn, key=lambda each: each.turn)
+        for each in islice(heard, start, start + MAX_TRIED):
+            if each.nth > known:
+                return each
+        return None
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Ask]]:
+        named: dict[str, list[Ask]] = defaultdict(list)
+        for ask in self.asks:
+            named[ask.call.name].append(ask)
+        return named
+
+    def unanswered(self) -> Iterator[Ask]:
+        """Those that no run answers."""
+        taken = {ask.number for ask in self.of_run.values()}
+        return (ask for ask in self.asks if ask.number not in taken)
+
+
+def pair(tree: Tree) -> Pairing:
+    asks = tuple(_asks(tree))
+    pairing = Pairing(asks=asks, of_run={}, heard={})
+    _listen(tree, pairing)
+    _match(tree, pairing)
+    return pairing
+
+
+def _asks(tree: Tree) -> Iterator[Ask]:
+    number = 0
+    for turn, llm in enumerate(tree.models):
+        calls = [call for each in output_messages(llm.outputs) or [] for call in each.asked]
+        numbers = tuple(range(number, number + len(calls)))
+        number += len(calls)
+        for each, call in zip(numbers, calls, strict=True):
+            yield Ask(number=each, call=call, llm=llm, turn=turn, siblings=numbers)
+
+
+def _listen(tree: Tree, pairing: Pairing) -> None:
+    """Every conversation: what each model run was given, and at last what the root left."""
+    talks = [(llm.start, conversation(llm)) for llm in tree.models]
+    talks.append((tree.root.end, output_messages(tree.root.outputs) or []))
+    heard: dict[str, list[Heard]] = defaultdict(list)
+    for turn, (at, messages) in enumerate(talks):
+        counts: dict[str, int] = defaultdict(int)
+        for told in results_in(messages):
+            key = told.id or told.name or ""
+            counts[key] += 1
+            heard[key].append(Heard(turn, counts[key], told, at))
+        for key, count in counts.items():
+            pairing.before[turn, key] = count
+    pairing.heard = heard
+
+
+def conversation(llm: Run) -> list[Message]:
+    inputs = llm.inputs
+    if not isinstance(inputs, dict):
+        return read_messages(inputs) or []
+    if "role" in inputs:
+        return read_messages(inputs) or []
+    for key in ("messages", "input", "contents"):
+        if messages := read_messages(inputs.get(key)):
+            return messages
+    return []
+
+
+def _match(tree: Tree, pairing: Pairing) -> None:
+    """By the call's id; else by name and arguments, then by arguments that the run holds among
+    others (bound defaults), then by name alone; each call once, and never before it was asked."""
+    free = {ask.number: ask for ask in pairing.asks}
+    left = []
+    by_id: dict[str, list[Ask]] = defaultdict(list)
+    for ask in pairing.asks:
+        if ask.call.id:
+            by_id[ask.call.id].append(ask)
+    for run in tree.calls:
+        mine = [ask for ask in by_id.get(call_id_of(run) or "", []) if _came_before(ask, run)]
+        if mine:
+            pairing.of_run[run.id] = mine[-1]
+            free.pop(mine[-1].number, None)
+        elif call_id_of(run) is None:
+            left.append(run)
+    for fits in (_same_args, _among_args, _same_name):
+        left = [run for run in left if not _take(tree, pairing, free, run, fits)]
+
+
+def _take(
+    tree: Tree, pairing: Pairing, free: dict[int, Ask], run: Run, fits: Callable[[Args, Args], bool]
+) -> bool:
+    args = run_args(run)
+    named = (ask for ask in pairing.by_name.get(run.name, ()) if ask.number in free)
+    for ask in islice(named, MAX_TRIED):
+        is_near = _came_before(ask, run) and tree.caller(run) is tree.caller(ask.llm)
+        if is_near and fits(ask.call.args, args):
+            pairing.of_run[run.id] = ask
+            del free[ask.number]
+            return True
+    return False
+
+
+def call_id_of(run: Run) -> str | None:
+    """As LangChain writes it; other tracers put it into the metadata."""
+    for place in (run.extra, run.metadata):
+        for key in ("tool_call_id", "toolCallId", "call_id"):
+            if isinstance(place.get(key), str) and place[key]:
+                return str(place[key])
+    return None
+
+
+def _came_before(ask: Ask, run: Run) -> bool:
+    return ask.llm.start is None or run.start is None or ask.llm.start <= run.start
+
+
+def _same_args(asked: Args, got: Args) -> bool:
+    return asked == got
+
+
+def _among_args(asked: Args, got: Args) -> bool:
+    """The run holds more: the defaults of the function."""
+    if asked is None or got is None:
+        return False
+    return all(key in got and got[key] == value for key, value in asked.items())
+
+
+def _same_name(asked: Args, got: Args) -> bool:
+    return True
+
+
+def run_args(run: Run) -> Args:
+    """`{"input": "{'city': 'Paris'}"}` of langchain-core before 1.3.3, or the arguments."""
+    inputs = run.inputs
+    match inputs:
+        case {"input": str(text)} if len(inputs) == 1:
+            return _of_call(read_args(text))
+        case dict():
+            return _of_call(inputs)
+        case None:
+            return None
+    return read_args(inputs)
+
+
+def _of_call(args: Args) -> Args:
+    """Some write the whole call of the model: its args are the arguments."""
+    match args:
+        case {"type": "tool_call", "name": str(), "args": dict(inner)}:
+            return inner
+    return args
