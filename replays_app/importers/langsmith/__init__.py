@@ -1,1 +1,1 @@
-"""LangSmith: its runs to a `Trace`. The rules are in docs/imports.md."""
+"""LangSmith: its runs to a `Trace`, and how they are fetched. The rules are in docs/imports.md."""

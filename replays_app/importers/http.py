@@ -1,0 +1,113 @@
+"""One HTTP session for importers: bounded answers, no redirects, and, for the dashboard, only to
+the hosts that the operator allows."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.connection import create_connection
+
+from replays_app.engine.hosts import AllowedHosts
+
+MAX_ANSWER = 64 * 1024 * 1024  # bytes of one answer, unpacked
+_CHUNK = 256 * 1024
+
+
+class TooLarge(Exception):
+    """An answer is longer than MAX_ANSWER."""
+
+
+class Session(requests.Session):
+    """`hosts` None: whatever the environment says of proxies holds, and it leads anywhere."""
+
+    def __init__(self, hosts: AllowedHosts | None, *, timeout: tuple[float, float]) -> None:
+        super().__init__()
+        # What the last request was answered with, or why it was not.
+        self.last: requests.Response | None = None
+        self.failure: Exception | None = None
+        self._timeout = timeout
+        if hosts is not None:
+            self.trust_env = False  # a proxy would connect for us, unchecked
+        adapter = _Adapter(hosts)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+        self.hooks["response"].append(_read_bounded)
+
+    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        """Raises requests' exceptions, TooLarge, and HostRefused (an OSError)."""
+        self.last = self.failure = None
+        kwargs["allow_redirects"] = False
+        kwargs["timeout"] = self._timeout
+        try:
+            self.last = super().request(method, url, *args, **kwargs)
+        except (requests.RequestException, TooLarge, OSError) as error:
+            self.failure = error
+            raise
+        return self.last
+
+
+def _read_bounded(response: requests.Response, *args: Any, **kwargs: Any) -> None:
+    """Before requests reads it whole."""
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            response.close()
+            raise TooLarge
+    response._content = bytes(body)
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, hosts: AllowedHosts | None) -> None:
+        self._hosts = hosts
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        if self._hosts is not None:
+            self.poolmanager.pool_classes_by_scheme = _pools(self._hosts)
+
+
+def _pools(hosts: AllowedHosts) -> dict[str, type[HTTPConnectionPool]]:
+    """Pools whose connections lead only to addresses that were checked."""
+
+    class Connection(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, hosts)
+
+    class SecureConnection(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, hosts)
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = SecureConnection
+
+    return {"http": Pool, "https": SecurePool}
+
+
+def _connect(connection: HTTPConnection, hosts: AllowedHosts) -> socket.socket:
+    """Raises OSError, HostRefused among them."""
+    host, port = connection.host, int(connection.port or connection.default_port)
+    hosts.check_host(host, port)
+    failed: OSError | None = None
+    for address in _addresses(host, port):
+        hosts.check_address(address, host)
+        try:
+            return create_connection((address, port), connection.timeout)
+        except OSError as error:
+            failed = error
+    raise failed or OSError(f"{host} has no address")
+
+
+def _addresses(host: str, port: int) -> Iterator[str]:
+    for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        yield str(info[4][0])
