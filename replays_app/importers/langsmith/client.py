@@ -18,7 +18,11 @@ from replays_app.engine.values import Json
 from replays_app.importers.http import Session
 from replays_app.importers.langsmith.api import V1, V2, Api
 from replays_app.importers.langsmith.api import Query as Asked
-from replays_app.importers.langsmith.calls import (
+from replays_app.importers.langsmith.errors import ImportProblem
+from replays_app.importers.langsmith.pacing import Pacer
+from replays_app.importers.langsmith.query import Query, children_filter, chunks
+from replays_app.importers.langsmith.references import Reference, read_reference, uuid_of
+from replays_app.importers.langsmith.sending import (
     LIMITS,
     RETENTION,
     AnswerTooLarge,
@@ -27,10 +31,6 @@ from replays_app.importers.langsmith.calls import (
     NotSupported,
     unexpected,
 )
-from replays_app.importers.langsmith.errors import ImportProblem
-from replays_app.importers.langsmith.pacing import Pacer
-from replays_app.importers.langsmith.query import Query, children_filter, chunks
-from replays_app.importers.langsmith.references import Reference, read_reference, uuid_of
 
 Run = dict[str, Json]
 
