@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -20,6 +20,16 @@ ROOT = Path(__file__).resolve().parent.parent
 # A Unix socket's path must fit into sockaddr_un (108 bytes on Linux, 104 on macOS).
 SOCKET_PATH_LIMIT = 100
 
+# Where traces are imported from, unless the operator says otherwise: the clouds of the kinds that
+# we know.
+SOURCE_HOSTS = (
+    "api.smith.langchain.com",
+    "eu.api.smith.langchain.com",
+    "cloud.langfuse.com",
+    "us.cloud.langfuse.com",
+)
+LANGSMITH_ENDPOINT = "https://api.smith.langchain.com"
+
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -28,6 +38,15 @@ class BadSetting(SystemExit):
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LangSmith:
+    """The operator's own access. Its key is sent to its own endpoint and nowhere else."""
+
+    endpoint: str = LANGSMITH_ENDPOINT
+    key: str = field(default="", repr=False)
+    workspace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +59,8 @@ class Env:
     redis_embedded: bool
     agents_file: Path | None
     agent_hosts: AllowedHosts
+    source_hosts: AllowedHosts
+    langsmith: LangSmith
     hosts: list[str]
     origins: list[str]
     https: bool
@@ -68,6 +89,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Env:
         redis_embedded=not redis_url,
         agents_file=_file(environ, "FLAKESTORM_AGENTS"),
         agent_hosts=_agent_hosts(environ),
+        source_hosts=_source_hosts(environ),
+        langsmith=_langsmith(environ),
         hosts=_words(environ, "FLAKESTORM_HOSTS") or ["localhost", "127.0.0.1", "[::1]"],
         origins=_words(environ, "FLAKESTORM_ORIGINS"),
         https=_flag(environ, "FLAKESTORM_HTTPS"),
@@ -195,6 +218,34 @@ def _agent_hosts(environ: Mapping[str, str]) -> AllowedHosts:
             name,
             f"{error}. List hosts with commas: agents.example.com, *.example.com, 10.0.0.5:80.",
         ) from error
+
+
+def _source_hosts(environ: Mapping[str, str]) -> AllowedHosts:
+    """Those that are known are replaced, not added to, by what the operator lists."""
+    name = "FLAKESTORM_SOURCE_HOSTS"
+    try:
+        return AllowedHosts.parse(
+            _words(environ, name) or SOURCE_HOSTS, purpose="sources of traces", setting=name
+        )
+    except ValueError as error:
+        raise BadSetting(
+            name,
+            f"{error}. List hosts with commas: api.smith.langchain.com, langsmith.example.com.",
+        ) from error
+
+
+def _langsmith(environ: Mapping[str, str]) -> LangSmith:
+    """Under the names that LangSmith's own client reads."""
+    name = "LANGSMITH_ENDPOINT"
+    endpoint = environ.get(name, "").strip().rstrip("/") or LANGSMITH_ENDPOINT
+    parts = urlsplit(endpoint)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise BadSetting(name, f"is {endpoint!r}, must be like {LANGSMITH_ENDPOINT}.")
+    return LangSmith(
+        endpoint=endpoint,
+        key=environ.get("LANGSMITH_API_KEY", "").strip(),
+        workspace=environ.get("LANGSMITH_WORKSPACE_ID", "").strip(),
+    )
 
 
 def _words(environ: Mapping[str, str], name: str) -> list[str]:

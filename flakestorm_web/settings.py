@@ -77,7 +77,7 @@ _QUEUE = {
     "SERIALIZER": "rq.serializers.JSONSerializer",
     "DEFAULT_TIMEOUT": 3600,
 }
-RQ_QUEUES = {"interactive": {**_QUEUE}, "batch": {**_QUEUE}}
+RQ_QUEUES = {name: {**_QUEUE} for name in ("interactive", "batch", "imports")}
 RQ_SHOW_ADMIN_LINK = True
 
 AUTH_PASSWORD_VALIDATORS = [

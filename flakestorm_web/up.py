@@ -23,8 +23,13 @@ EXAMPLES = environment.ROOT / "examples"
 
 FORGOTTEN = ".venv/bin/python manage.py changepassword admin"
 
-# A worker that takes interactive replays only is never busy with a batch.
-WORKERS = {"worker-1": ["interactive"], "worker-2": ["interactive", "batch"]}
+# A worker that takes interactive replays only is never busy with a batch, and one that imports
+# waits for other people's servers: neither holds up what the others do.
+WORKERS = {
+    "worker-1": ["interactive"],
+    "worker-2": ["interactive", "batch"],
+    "worker-3": ["imports"],
+}
 
 
 class Interrupted(Exception):

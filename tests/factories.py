@@ -35,11 +35,12 @@ from replays_app.models import (
     Project,
     Run,
     SessionRevision,
+    Source,
 )
 from replays_app.models import (
     Judgement as JudgementRow,
 )
-from replays_app.services import claims, results
+from replays_app.services import claims, crypto, results, source_query
 from replays_app.services.contracts import save_contract
 from replays_app.services.incidents import report_incident
 from replays_app.services.sessions import freeze
@@ -103,6 +104,18 @@ def deploy(
     version: AgentVersion, at: datetime, *, environment: str = Deployment.PRODUCTION
 ) -> Deployment:
     return Deployment.objects.create(version=version, environment=environment, started_at=at)
+
+
+def source(project: Project, name: str | None = None, **columns) -> Source:
+    """A source with a key of its own, `sk-of-the-source`, that nobody has tested."""
+    values = {
+        "name": name or f"source{next(_numbers)}",
+        "kind": "langsmith",
+        "url": "http://127.0.0.1:9",
+        "key": crypto.encrypt("sk-of-the-source"),
+        "query": source_query.check({"project": "finance-prod"}),
+    }
+    return Source.objects.create(project=project, **values | columns)
 
 
 def contract_value(name: str | None = None, **more) -> dict[str, Any]:

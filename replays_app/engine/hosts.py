@@ -99,14 +99,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """The operator's list. Empty: nothing is allowed."""
+    """The operator's list. Empty: nothing is allowed. `purpose` and `setting` say in a refusal what
+    the list is for, and where the operator keeps it."""
 
     entries: tuple[Entry, ...] = ()
+    purpose: str = "agents of a project"
+    setting: str = "FLAKESTORM_AGENT_HOSTS"
 
     @classmethod
-    def parse(cls, words: Iterable[str]) -> Self:
+    def parse(cls, words: Iterable[str], **said: str) -> Self:
         """Raises ValueError with the word that is at fault."""
-        return cls(tuple(Entry.parse(word) for word in words))
+        return cls(tuple(Entry.parse(word) for word in words), **said)
 
     def check(self, url: str) -> None:
         """Raises HostRefused unless `url` may be connected to, as far as its text tells."""
@@ -121,8 +124,8 @@ class AllowedHosts:
             shown += ["…"] if len(self.entries) > SHOWN else []
             raise HostRefused(
                 f"{known} (port {port}) is not one of the hosts that the operator allows for "
-                f"agents of a project (allowed: {', '.join(shown) or 'none'})",
-                "have the operator add it to FLAKESTORM_AGENT_HOSTS, or use an allowed one",
+                f"{self.purpose} (allowed: {', '.join(shown) or 'none'})",
+                f"have the operator add it to {self.setting}, or use an allowed one",
             )
 
     def check_address(self, address: str, name: str = "") -> None:

@@ -13,7 +13,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-QUEUES = ("interactive", "batch")
+REPLAYS = ("interactive", "batch")
+IMPORTS = "imports"
+QUEUES = (*REPLAYS, IMPORTS)
+# What a worker of the queue runs, with the queue's name.
+_WORK = {IMPORTS: "replays_app.import_jobs.work"}
 # A doorbell that still waits will see whatever was committed by then, so a few are enough; more
 # than one, because each wakes one worker.
 ENOUGH = 4
@@ -30,7 +34,7 @@ def ring(queue: str, *, enough: int = ENOUGH) -> bool:
         bell = django_rq.get_queue(queue, connection=_redis(settings.ENV.redis_url))
         if bell.count < enough:
             bell.original_enqueue_call(
-                "replays_app.jobs.work",
+                _WORK.get(queue, "replays_app.jobs.work"),
                 args=(queue,),
                 job_id=str(uuid.uuid4()),
                 result_ttl=0,

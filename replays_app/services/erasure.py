@@ -100,7 +100,7 @@ def erase_recording(
             raise Refused("The recording was erased before.")
         # Not from the row read above: `erase_runs` may have written its headline.
         Incident.objects.filter(pk=row.pk).update(title=title, expected_failure="")
-        forget_imports(row.project, only=row.key)
+        forget_imports(row.project, only=row)
         # The row stays until it expires: spans that come late must not make a new one.
         row.traces.update(body=None, size=0, summary={})
         activity.record(
@@ -124,16 +124,36 @@ def erase_runs(runs: Iterable[Run], *, why: str, actor: User | None) -> int:
     return erased
 
 
-def forget_imports(project: Project, *, only: str = "", rows: Iterable[Import] = ()) -> None:
-    """Titles, notes and problems of receipts: of one incident's items, or of whole `rows`."""
-    if only:
-        for row in project.imports.filter(erased_at=None).iterator(chunk_size=100):
-            items = [_bare(i) if i.get("incident") == only else i for i in row.items]
-            if items != row.items:
-                Import.objects.filter(pk=row.pk).update(items=items)
+def forget_imports(
+    project: Project, *, only: Incident | None = None, rows: Iterable[Import] = ()
+) -> None:
+    """Titles, notes and problems of receipts: of one incident's lines, or of whole `rows`, with
+    what previews show."""
+    if only is not None:
+        for pk in project.imports.filter(erased_at=None).values_list("pk", flat=True):
+            _forget_in(pk, only)
     for row in rows:
         items = [_bare(item) for item in row.items]
-        Import.objects.filter(pk=row.pk).update(items=items, erased_at=timezone.now())
+        state = {k: v for k, v in row.state.items() if k not in ("rows", "recent")}
+        Import.objects.filter(pk=row.pk).update(items=items, state=state, erased_at=timezone.now())
+
+
+def _forget_in(pk: int, incident: Incident) -> None:
+    """Under the row's lock: a worker may be adding lines to it."""
+    row = Import.objects.select_for_update(no_key=True).get(pk=pk)
+
+    def bare(lines: list[dict]) -> list[dict]:
+        return [_bare(line) if line.get("incident") == incident.key else line for line in lines]
+
+    state = dict(row.state)
+    if "recent" in state:
+        state["recent"] = bare(state["recent"])
+    if "rows" in state:
+        session = incident.session.session_id
+        state["rows"] = [each for each in state["rows"] if each.get("session") != session]
+    items = bare(row.items)
+    if (items, state) != (row.items, row.state):
+        Import.objects.filter(pk=pk).update(items=items, state=state)
 
 
 def _bare(item: dict) -> dict:

@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from replays_app.models import Incident, ReplayDay, Run
 from replays_app.services import health
-from replays_app.services.doorbell import QUEUES
+from replays_app.services.doorbell import QUEUES, REPLAYS
 
 OUTCOMES = ("passed", "failed", "diverged", "errored", "not_judged", "live")
 OPEN = (Run.Status.QUEUED, Run.Status.RUNNING)
@@ -67,7 +67,7 @@ def _database() -> Iterator[Metric]:
         (status, queue): (count, since)
         for status, queue, count, since in groups.annotate(Count("pk"), Min("created_at"))
     }
-    for queue in QUEUES:
+    for queue in REPLAYS:
         for status in OPEN:
             count, since = found.get((status, queue), (0, None))
             runs.add_metric([status, queue], count)

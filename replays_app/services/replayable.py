@@ -23,7 +23,7 @@ def check_numbers(attempts: int, purpose: str, queue: str, rule: str) -> None:
         refuse(f"attempts is {attempts}.", f"Ask for 1 to {MOST_ATTEMPTS}.", "attempts")
     for value, known, field in (
         (purpose, Run.Purpose.values, "purpose"),
-        (queue, doorbell.QUEUES, "queue"),
+        (queue, doorbell.REPLAYS, "queue"),
         (rule, tuple(PRESETS), "rule"),
     ):
         if value not in known:

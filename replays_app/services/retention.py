@@ -1,6 +1,6 @@
 """What is erased by age: evidence of attempts, bodies of deliveries, texts of receipts, connection
-checks. A project says after how many days; verdicts and counts stay for ever. Kept traces and
-idempotency keys have an end of their own, whatever the project says."""
+checks. A project says after how many days; verdicts and counts stay for ever. Kept traces,
+previews of imports and idempotency keys have an end of their own, whatever the project says."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BATCH = 50  # rows in one transaction; a run has up to 1,000 attempts
 LEAST, MOST = 1, 3650  # days
+PREVIEWS_FOR = timedelta(days=7)  # what nobody has chosen by then is somebody's data all the same
+UNDER_WAY = (Import.Status.QUEUED, Import.Status.RUNNING)
 KEYS_FOR = timedelta(hours=48)  # a client that tries again does it within these
 
 
@@ -85,6 +87,14 @@ def retain(now: datetime | None = None, *, batch: int = BATCH) -> Erased:
     for project in Project.objects.exclude(keep_payloads_days=None).order_by("pk"):
         _retain(project, now, batch, erased)
     erased.traces += _delete(Trace.objects.filter(expires_at__lte=now), batch, erased)
+    old = Import.objects.filter(
+        status=Import.Status.PREVIEW, erased_at=None, created_at__lt=now - PREVIEWS_FOR
+    )
+    previews = list(old.select_related("project").order_by("pk")[:batch])
+    for row in previews:
+        erasure.forget_imports(row.project, rows=[row])
+    erased.imports += len(previews)
+    erased.is_more = erased.is_more or len(previews) == batch
     used = IdempotencyKey.objects.filter(created_at__lte=now - KEYS_FOR)
     erased.keys += _delete(used, batch, erased)
     return erased
@@ -117,7 +127,9 @@ def _retain(project: Project, now: datetime, batch: int, erased: Erased) -> None
     Delivery.objects.filter(pk__in=found).update(body="", erased_at=now)
     erased.deliveries += len(found)
     imports = list(
-        Import.objects.filter(project=project, created_at__lt=limit, erased_at=None)[:batch]
+        Import.objects.filter(project=project, created_at__lt=limit, erased_at=None).exclude(
+            status__in=UNDER_WAY
+        )[:batch]
     )
     erasure.forget_imports(project, rows=imports)
     erased.imports += len(imports)

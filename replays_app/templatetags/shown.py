@@ -178,6 +178,31 @@ def ago(when: datetime | None, suffix: str = " ago") -> SafeString | str:
     )
 
 
+@register.simple_tag
+def until(when: datetime | None) -> SafeString | str:
+    """How long it is until then; hover and machines get the exact time with its zone."""
+    if when is None:
+        return "–"
+    seconds = (when - timezone.now()).total_seconds()
+    local = timezone.localtime(when)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(timespec="seconds"),
+        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        f"in {_relative(seconds)}" if seconds >= 1 else "due now",
+    )
+
+
+@register.filter
+def minutes(many: int) -> str:
+    """`15 minutes`, `hour`, `6 hours`, `day`: what stands after "every"."""
+    for size, one in ((10_080, "week"), (1_440, "day"), (60, "hour"), (1, "minute")):
+        if many % size == 0:
+            n = many // size
+            return one if n == 1 else f"{n} {one}s"
+    return f"{many} minutes"
+
+
 @register.filter
 def signed(value: int) -> str:
     return f"{value:+,d}".replace("-", "−")

@@ -3,9 +3,9 @@ before the incident's own key."""
 
 from django.urls import include, path
 
-from replays_app.urls import agents, capture, ci, contracts, incidents, operations, people
+from replays_app.urls import agents, capture, ci, contracts, incidents, operations, people, sources
 
-AREAS = (capture, contracts, agents, people, ci, operations, incidents)
+AREAS = (capture, sources, contracts, agents, people, ci, operations, incidents)
 
 urlpatterns = [
     *(pattern for area in AREAS for pattern in area.site),

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from replays_app.views import capture, exports, imports, revisions
+from replays_app.views import capture, exports, imports, receipts, revisions
 
 project: list[URLPattern] = [  # below /p/<project>/
     path("incidents/new/", capture.new, name="incident-new"),
@@ -18,6 +18,6 @@ project: list[URLPattern] = [  # below /p/<project>/
         name="incident-revision",
     ),
     path("import/", imports.upload, name="import"),
-    path("imports/<int:pk>/", imports.receipt, name="import-receipt"),
+    path("imports/<int:pk>/", receipts.receipt, name="import-receipt"),
 ]
 site: list[URLPattern] = []

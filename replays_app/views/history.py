@@ -10,6 +10,7 @@ from replays_app import queries
 from replays_app.engine.verdict import Verdict
 from replays_app.models import AS_RECORDED, Activity, AgentVersion, Count, Incident
 from replays_app.services import versions
+from replays_app.views import import_words
 
 
 def answer(incident: Incident) -> str:
@@ -75,6 +76,7 @@ class Entry:
         return str(self.activity.actor or "Flakestorm")
 
 
+_IMPORTS = {"imported": "imported ", "import failed": "could not import all: "}
 _ENDS = {"replay finished": "ended the replay", "replay cancelled": "stopped the replay"}
 
 
@@ -92,10 +94,20 @@ def entry(activity: Activity) -> Entry:
     if activity.verb in _ENDS:
         said = data.get("headline")
         return Entry(activity, _ENDS[activity.verb] + (f": {said}" if said else ""), text)
+    if activity.verb in _IMPORTS and "from" in data:
+        return Entry(activity, _import_words(activity.verb, data), text)
     if "before" in data and "after" in data:
         change = f"{data.pop('before') or 'nobody'} → {data.pop('after') or 'nobody'}"
         return Entry(activity, f"{activity.verb}: {change}{_rest(data)}", text)
     return Entry(activity, f"{activity.verb}{_rest(data)}", text)
+
+
+def _import_words(verb: str, data: dict[str, Any]) -> str:
+    """`imported 7 new incidents (2 only in part) from LangSmith finance-prod`."""
+    kind = {"langsmith": "LangSmith", "langfuse": "Langfuse"}.get(data["from"], data["from"])
+    where = f"from {kind} {data.get('source', '')}".strip()
+    came = import_words.came(data)
+    return f"{_IMPORTS[verb]}{came or 'nothing'} {where}"
 
 
 def _rest(data: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from replays_app.access import ADMIN, RESPONDER, member
 from replays_app.models import Incident, Membership, Project
 from replays_app.queries import overview as queries
+from replays_app.queries import source as source_queries
 from replays_app.services import health
 from replays_app.templatetags.pictures import DayScore
 from replays_app.views import history
@@ -21,6 +22,7 @@ from replays_app.views import history
 DAYS = 30  # of the trend
 WEEK = 7
 POLL_MS = 2_000
+FAILS_REPEATEDLY = 2  # imports in a row, of one source
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def overview(request: HttpRequest, membership: Membership) -> HttpResponse:
         "trend": trend(project, timezone.now().date()),
         "workshop": (workshop := health.workshop()),
         "trouble": trouble(workshop, runs),
+        "failing_sources": source_queries.failing(project, FAILS_REPEATEDLY),
         "activities": [history.entry(a) for a in queries.recent_activity(project)],
         "poll_ms": POLL_MS if runs.rows else None,
         "stamp": f"{timezone.now():%H%M%S%f}",
@@ -145,10 +148,15 @@ def trouble(workshop: health.Workshop, runs: queries.OpenRuns) -> list[str]:
             "No worker takes batches, so what CI asks for waits. Start one: "
             "manage.py work --queues interactive batch"
         )
+    if workshop.workers and not workshop.serves("imports"):
+        found.append(
+            "No worker takes imports, so sources wait. Start one: manage.py work --queues imports"
+        )
     if not workshop.sweeps:
         found.append(
             "The sweep is not running: a replay whose worker died, or that was asked for while "
-            "Redis was away, waits until it does. Start it: manage.py sweep"
+            "Redis was away, waits until it does, and so do scheduled imports. Start it: "
+            "manage.py sweep"
         )
     return found
 

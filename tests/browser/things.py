@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import io
+from datetime import timedelta
 from typing import Any
 
 from django.test import Client
+from django.utils import timezone
 
 from replays_app.models import Delivery, Membership, Project
 from replays_app.services import (
@@ -14,14 +16,18 @@ from replays_app.services import (
     checks,
     contracts,
     hooks,
+    import_progress,
     imports,
     incidents,
     invitations,
     secrets,
     tokens,
+    trace_imports,
 )
 from replays_app.services.batches import Selection
+from tests import factories
 from tests.browser.world import CONTRACT, HOSTILE, RECORDING, World
+from tests.factories import NOON
 from tests.web.test_matrix import RULES, url_of
 
 CONTRACT_TEXT = """\
@@ -61,6 +67,7 @@ def build(world: World) -> dict[str, Any]:
         "agent": version.agent_id,
         "check": check(version, admin),
         "import": receipt(project, admin),
+        "source": source(project, admin),
         "key": world.main.key,
         "run": world.runs["mixed"].pk,
         "one": 1,
@@ -88,6 +95,26 @@ def check(version: Any, admin: Any) -> int:
     )
     checks.finish(claimed, steps)
     return claimed.pk
+
+
+def source(project: Project, admin: Any) -> int:
+    """One on a schedule, with an import that failed and a preview to choose from."""
+    row = factories.source(
+        project,
+        f"Finance {HOSTILE}"[:100],
+        every_minutes=60,
+        next_import_at=timezone.now() + timedelta(minutes=42),
+    )
+    trace_imports.request_project(row, actor=admin)
+    import_progress.finish(trace_imports.claim(), problem=f"401: the key is wrong. {HOSTILE}")
+    trace_imports.request_project(row, actor=admin, purpose=trace_imports.PREVIEW)
+    preview = trace_imports.claim()
+    found = {"name": HOSTILE, "input": f"What {HOSTILE}?", "status": "error", "calls": 3}
+    found |= {"error": "TimeoutError", "failed_calls": 1, "started_at": NOON.isoformat()}
+    rows = [{"id": f"run-{n}", "session": f"langsmith-run-{n}", **found} for n in range(3)]
+    import_progress.add_rows(preview, [*rows, {"id": "bad", "problem": f"no root {HOSTILE}"}])
+    import_progress.finish(preview)
+    return row.pk
 
 
 def receipt(project: Project, admin: Any) -> int:

@@ -65,7 +65,7 @@ def test_the_setup_command_prints_the_password_only_when_it_made_it(capsys):
 def test_few_doorbells_wait_however_many_runs_were_asked_for(server):
     for _ in range(20):
         assert doorbell.ring("interactive")
-    assert waiting(server) == {"interactive": doorbell.ENOUGH, "batch": 0}
+    assert waiting(server) == {"interactive": doorbell.ENOUGH, "batch": 0, "imports": 0}
 
 
 def test_a_doorbell_carries_json_and_only_the_name_of_its_queue(server):
@@ -79,7 +79,7 @@ def test_the_sweep_rings_for_what_is_queued_and_does_not_pile_up(server):
     assert sweep() == ["batch"]
     for _ in range(3):
         sweep()
-    assert waiting(server) == {"interactive": 0, "batch": 1}
+    assert waiting(server) == {"interactive": 0, "batch": 1, "imports": 0}
 
 
 def test_the_sweep_rings_for_an_abandoned_run_but_not_for_a_living_one(server):

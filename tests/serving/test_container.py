@@ -14,6 +14,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ ENTRYPOINT = ROOT / "deploy" / "entrypoint.sh"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
-OURS = ("prepare", "web", "worker-interactive", "worker-batch", "sweep")
+OURS = ("prepare", "web", "worker-interactive", "worker-batch", "worker-imports", "sweep")
 
 # Of the Compose specification, what this file may use.
 KEYS = {
@@ -189,10 +190,11 @@ def test_all_of_ours_are_one_image_with_the_same_settings():
         assert len({str(SERVICES[name][key]) for name in OURS}) == 1
 
 
-def test_two_workers_take_every_queue_and_one_never_takes_a_batch():
+def test_the_workers_take_every_queue_and_one_never_takes_a_batch():
     taken = [SERVICES[name]["command"] for name in OURS if name.startswith("worker")]
     queues = [words[words.index("--queues") + 1 :] for words in taken]
-    assert queues == [["interactive"], list(QUEUES)]
+    assert queues == [["interactive"], ["interactive", "batch"], ["imports"]]
+    assert set(chain.from_iterable(queues)) == set(QUEUES)
 
 
 # --- what they start -----------------------------------------------------------------------------
@@ -300,6 +302,7 @@ def test_every_role_of_the_image_starts_is_healthy_and_ends_on_its_signal(box):
     metrics = box.get("/metrics", Authorization="Bearer 0123456789abcdef")
     assert 'flakestorm_workers{queue="interactive"} 2.0' in metrics
     assert 'flakestorm_workers{queue="batch"} 1.0' in metrics
+    assert 'flakestorm_workers{queue="imports"} 1.0' in metrics
     for name, child in started.items():
         child.send_signal(signal.SIGTERM)
         assert child.wait(30) == 0, name

@@ -241,7 +241,7 @@ def test_an_upload_leads_to_its_receipt(team):
     assert response["Location"] == team.url("import-receipt", row.pk)
     page = team.client("viewer").get(response["Location"])
     said = page_text(page)
-    assert "1 created, 1 refused" in said
+    assert "1 new incident, 1 refused" in said
     assert "b<i>.yaml:1: input: is missing" in said
     assert Incident.objects.get().key in said
     assert b"<b>Bold" not in page.content
@@ -269,7 +269,9 @@ def test_more_than_the_bound_is_refused_as_a_whole(team, monkeypatch):
     )
     assert response.status_code == 413
     assert "Nothing was taken in" in page_text(response)
-    assert html.fromstring(response.content).forms[-1].fields["save_contracts"] == "on"
+    forms = html.fromstring(response.content).forms
+    (form,) = [form for form in forms if "save_contracts" in form.fields]
+    assert form.fields["save_contracts"] == "on"
     assert not Incident.objects.exists()
     assert not Import.objects.exists()
 

@@ -22,7 +22,7 @@ from tests.web.conftest import HTMX
 WORKERS = health.Workshop(
     workers=(
         health.WorkerSeen("w1", "host-one", ("interactive",), timezone.now()),
-        health.WorkerSeen("w2", "host-two", ("interactive", "batch"), timezone.now()),
+        health.WorkerSeen("w2", "host-two", ("interactive", "batch", "imports"), timezone.now()),
     ),
     swept_at=timezone.now(),
 )

@@ -64,8 +64,8 @@ def test_ready_names_every_part(db, client, workshop):
 @pytest.mark.parametrize(
     ("state", "part", "says"),
     [
-        ({"workers": ()}, "workers", "No worker takes: interactive, batch."),
-        ({"workers": WORKERS.workers[:1]}, "workers", "No worker takes: batch."),
+        ({"workers": ()}, "workers", "No worker takes: interactive, batch, imports."),
+        ({"workers": WORKERS.workers[:1]}, "workers", "No worker takes: batch, imports."),
         ({"problem": "Redis cannot be reached.", "workers": ()}, "redis", "Redis cannot be"),
     ],
 )
