@@ -1,0 +1,1 @@
+"""Langfuse: observations, as an export file has them or as its API answers."""

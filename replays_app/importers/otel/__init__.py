@@ -1,0 +1,1 @@
+"""OpenTelemetry: spans as OTLP sends them, in the dialects of those who trace agents."""
