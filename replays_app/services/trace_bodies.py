@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from replays_app.engine.values import Json
 from replays_app.services import storable
-
-if TYPE_CHECKING:
-    from replays_app.engine.redaction import Redactor
 
 MAX_BYTES = 8 * 1024 * 1024  # of a trace's JSON; a larger one is not kept
 _LEVEL = 6
@@ -35,6 +32,10 @@ _STRUCTURE = {
     },
 }
 MAX_STRUCTURE = 4_000  # characters; a longer value is no identifier
+
+
+class Redactor(Protocol):
+    def json(self, value: Json) -> Json: ...
 
 
 def redacted(kind: str, items: Iterable[Json], redactor: Redactor) -> list[Json]:

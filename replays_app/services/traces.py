@@ -6,7 +6,7 @@ Whatever people did to an incident stays: a trace that comes again says "already
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -26,9 +26,9 @@ from replays_app.models import (
     SessionRevision,
     Trace,
 )
-from replays_app.services import contracts, redaction, sessions, storable, trace_bodies
+from replays_app.services import contracts, sessions, storable, trace_bodies
 from replays_app.services.errors import Refused
-from replays_app.services.incidents import report_incident
+from replays_app.services.incidents import report_incident, take_revision
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -72,7 +72,7 @@ def take(
     content over an import's own revision is a new one. A trace that cannot be read is "refused",
     with why; nothing in it makes this raise.
     """
-    redactor = redaction.redactor(project)
+    redactor = _gate(project)
     try:
         found = readers.read(kind, list(items))
         with transaction.atomic():
@@ -110,18 +110,21 @@ def reread(incident: Incident, actor: User | None, *, over_edits: bool = False) 
             raise Refused(why, remedy="Ask for it explicitly to read the trace over that.")
         try:
             found = readers.read(row.kind, items)
-            return _report(
-                project,
-                found,
-                kind=row.kind,
-                items=items,
-                actor=actor,
-                via=row.kind,
-                external_id=row.external_id,
-                over_edits=over_edits,
-            )
         except UnusableTrace as error:
             raise Refused(f"The kept trace cannot be read: {error}") from error
+        taken = _report(
+            project,
+            found,
+            kind=row.kind,
+            items=items,
+            actor=actor,
+            via=row.kind,
+            external_id=row.external_id,
+            over_edits=over_edits,
+        )
+        if taken.status == "already here" and _set_back(incident, actor):
+            return replace(taken, status="new revision")
+        return taken
 
 
 def kept_items(row: Trace) -> list[Json]:
@@ -226,7 +229,7 @@ def _keep(
 ) -> bool:
     """Whether the items are kept, beside the row that says where the incident comes from."""
     body, size = trace_bodies.pack(items)
-    redactor = redaction.redactor(project)
+    redactor = _gate(project)
     Trace.objects.update_or_create(
         project=project,
         kind=kind,
@@ -245,6 +248,19 @@ def _keep(
     )
     prune(project)
     return body is not None
+
+
+class _gate:
+    """sessions.redact over any value."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    def json(self, value: Json) -> Json:
+        return sessions.redact({"value": value}, self.project)[0]["value"]
+
+    def text(self, value: str) -> str:
+        return str(self.json(value))
 
 
 def _known(project: Project, session_id: str) -> Incident | None:
@@ -270,6 +286,20 @@ def _why_peoples(incident: Incident) -> str:
     if incident.activities.filter(verb="edited").exists():
         return "It was edited here, and stays as it is."
     return ""
+
+
+def _set_back(incident: Incident, actor: User | None) -> bool:
+    """Makes the newest revision of an import current, where what people wrote was asked over."""
+    row = ReplaySession.objects.select_for_update(no_key=True).get(pk=incident.session_id)
+    mine = row.revisions.exclude(body=None).filter(receipt__has_key=IMPORTER)
+    newest = mine.order_by("-number").first()
+    if newest is None or newest.pk == row.current_id:
+        return False
+    before = row.current
+    row.current = newest
+    row.save(update_fields=["current"])
+    take_revision(incident, before, newest, actor)
+    return True
 
 
 def _last_text(messages: list[dict[str, Json]]) -> str:

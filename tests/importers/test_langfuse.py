@@ -9,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from replays_app.engine.formats.document import Document
+from replays_app.engine.formats.session import read_session
+from replays_app.importers.convert import to_session
 from replays_app.importers.langfuse.read import (
     is_langfuse,
     observations_in,
@@ -209,6 +212,8 @@ ROW = st.fixed_dictionaries(
 def test_whatever_comes_is_a_trace_or_unusable(items):
     list(observations_in(items))
     try:
-        read_observations(items)
+        value = to_session(read_observations(items)).value
     except UnusableTrace as error:
         assert str(error)
+    else:
+        read_session(value, Document(value, "trace"))

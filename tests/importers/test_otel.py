@@ -11,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from replays_app.engine.formats.document import Document
+from replays_app.engine.formats.session import read_session
+from replays_app.importers.convert import to_session
 from replays_app.importers.otel.read import read_spans
 from replays_app.importers.otel.wire import flat_spans, identifier, is_otlp
 from replays_app.importers.trace import ToolCall, UnusableTrace, all_calls
@@ -462,9 +465,11 @@ SPAN = st.fixed_dictionaries(
 @given(st.lists(SPAN | JSON, max_size=6))
 def test_whatever_comes_is_a_trace_or_unusable(items):
     try:
-        read_spans(items)
+        value = to_session(read_spans(items)).value
     except UnusableTrace as error:
         assert str(error)
+    else:
+        read_session(value, Document(value, "trace"))
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])

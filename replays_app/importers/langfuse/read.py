@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from replays_app.engine.values import Json
+from replays_app.importers.bounds import check
 from replays_app.importers.spans.messages import Message, read_messages
 from replays_app.importers.spans.node import Kind, Node
 from replays_app.importers.spans.payloads import answer_of
@@ -64,6 +65,8 @@ def trace_id_of(item: dict[str, Json]) -> str:
 
 def read_observations(items: Iterable[Json]) -> Trace:
     """Raises UnusableTrace."""
+    items = list(items)
+    check(items)
     found = [item for given in items for item in _items(given)]
     rows = [item for item in found if is_observation(item)]
     about: dict[str, Json] = next((item for item in found if not is_observation(item)), {})
@@ -113,8 +116,8 @@ def _node(row: dict[str, Json]) -> Node:
         error=said.partition(_TRACEBACK)[0].strip()[:MAX_ERROR] if failed else "",
         inputs=inputs,
         outputs=outputs,
-        has_inputs=row.get("input") is not None,
-        has_outputs=row.get("output") is not None,
+        has_inputs=inputs is not None,
+        has_outputs=outputs is not None,
         call_id=_call_id(row),
         heard=tuple(_heard(inputs)) if is_model else (),
         said=tuple(_said(outputs)) if is_model else (),
@@ -125,7 +128,7 @@ def _value(value: Json) -> Json:
     """Some answers of the API have inputs and outputs as JSON in a text. A number in it may have
     been a text."""
     found = parsed(value) if isinstance(value, str) else value
-    return found if isinstance(found, str | dict | list) else value
+    return found if found is None or isinstance(found, str | dict | list) else value
 
 
 def _call_id(row: dict[str, Json]) -> str:

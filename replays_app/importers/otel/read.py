@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from replays_app.engine.values import Json
+from replays_app.importers.bounds import check
 from replays_app.importers.otel import dialects
 from replays_app.importers.otel.wire import flat_spans, is_otlp
 from replays_app.importers.spans.node import Node
@@ -20,6 +21,8 @@ _WRAPPERS = ("Exception", "")
 
 def read_spans(items: Iterable[Json]) -> Trace:
     """`items`: flat spans, or OTLP/JSON as it came. Raises UnusableTrace."""
+    items = list(items)
+    check(items)
     spans: list[dict[str, Json]] = []
     for item in items:
         if is_otlp(item):

@@ -165,10 +165,13 @@ def _result(node: Node, given: Given, told: Message | None, status: Status) -> d
         if told is not None and told.typed and isinstance(told.content, str):
             held = structure(told.content)
             return {"response": told.content, "parsed": held if held != told.content else None}
+        if not node.has_outputs and told is not None:
+            return {"response": told.content}
         return {
             "response": given.response,
             "parsed": given.parsed,
             "artifact": given.artifact,
+            "response_missing": not node.has_outputs,
         }
     if status in ("timeout", "pending"):
         return {"error": TIMEOUT if status == "timeout" else None}
