@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
 from replays_app.engine.values import Json
+from replays_app.importers.langsmith.asking import read_args
+from replays_app.importers.langsmith.inputs import structured_answer
 from replays_app.importers.langsmith.pairing import (
     Ask,
     Heard,
     Pairing,
+    among_args,
     call_id_of,
     pair,
     run_args,
@@ -52,6 +55,8 @@ class Calls:
     def read(self) -> tuple[ToolCall, ...]:
         placed = [self._of_run(run) for run in self.tree.calls]
         placed += [each for ask in self.pairing.unanswered() if (each := self._of_ask(ask))]
+        if not placed:
+            return tuple(read_steps(self.tree.root.outputs))
         by_owner: dict[str | None, list[_Placed]] = defaultdict(list)
         for each in sorted(placed, key=lambda each: each.when):
             by_owner[each.owner].append(each)
@@ -60,7 +65,7 @@ class Calls:
     def lost(self) -> Iterator[str]:
         """Calls that were asked for, and of which nothing more is known."""
         for ask in self.pairing.unanswered():
-            if self._of_ask(ask) is None:
+            if self._of_ask(ask) is None and not self._is_internal(ask):
                 yield f"the model asked for {ask.call.name[:80]}, and nothing shows that it ran"
 
     # One call
@@ -70,6 +75,8 @@ class Calls:
         heard = self._heard(run, ask)
         status = self._status(run)
         call_id = call_id_of(run) or (ask.call.id if ask else None)
+        if (refused := _unknown_tool(run)) is not None:
+            return self._placed(run, ask, replace(refused, args=ask.call.args if ask else None))
         call = ToolCall(
             name=run.name or run.type,
             kind="retriever" if run.type == "retriever" else "tool",
@@ -83,6 +90,9 @@ class Calls:
             call = _answered(call, _response(run, call_id, heard))
         else:
             call = replace(call, error=_error(run, status), seen=_seen(run, heard))
+        return self._placed(run, ask, call)
+
+    def _placed(self, run: Run, ask: Ask | None, call: ToolCall) -> _Placed:
         number = ask.number if ask else _LAST
         start = run.start or self.tree.root.start or _NEVER
         return _Placed(
@@ -92,6 +102,8 @@ class Calls:
     def _of_ask(self, ask: Ask) -> _Placed | None:
         """A call without a run, as a loop that nobody traced makes it, or of an unknown name."""
         root, heard = self.tree.root, self.pairing.told(ask)
+        if self._is_internal(ask):
+            return None
         call = ToolCall(name=ask.call.name, id=ask.call.id, args=ask.call.args)
         if heard is not None:
             call = _answered(call, _told(heard))
@@ -103,6 +115,13 @@ class Calls:
             return None
         when = (self._asked_at(ask), ask.number, ask.llm.order)
         return _Placed(call=call, owner=self._owner(ask.llm), run=None, when=when)
+
+    def _is_internal(self, ask: Ask) -> bool:
+        """No tool: the answer itself, as LangChain asks for it in a form; a hand-over to another
+        agent in the OpenAI Agents SDK, which traces every tool."""
+        answer = structured_answer(self.tree.root.outputs)
+        is_handover = self.tree.is_openai_agents and ask.call.name.startswith("transfer_to_")
+        return is_handover or (answer is not None and ask.call.args == answer)
 
     def _asked_at(self, ask: Ask) -> datetime:
         """Not before the call that the model named before it in the same answer."""
@@ -175,12 +194,39 @@ def _nested(by_owner: dict[str | None, list[_Placed]], owner: str | None) -> tup
     )
 
 
+def _unknown_tool(run: Run) -> ToolCall | None:
+    """AgentExecutor gives a tool that does not exist to a run of this name."""
+    match run.name, run_args(run):
+        case "invalid_tool", {"requested_tool_name": str(name)} if name:
+            said = read_response(run, None).value
+            return _answered(
+                ToolCall(name=name, started_at=run.start),
+                Response(value=said, failure=text_of_failure(said)),
+            )
+    return None
+
+
+def read_steps(outputs: Json) -> Iterator[ToolCall]:
+    """AgentExecutor's `intermediate_steps`, where no run shows the calls."""
+    steps = outputs.get("intermediate_steps") if isinstance(outputs, Mapping) else None
+    for step in steps if isinstance(steps, list) else []:
+        match step:
+            case [{"tool": str(name), "tool_input": args} as action, said] if name:
+                id = action.get("tool_call_id")
+                call = ToolCall(
+                    name=name, args=read_args(args), id=id if isinstance(id, str) else None
+                )
+                yield _answered(call, Response(value=said))
+
+
 def _args(run: Run, ask: Ask | None) -> dict[str, Json] | None:
     """What the tool was given. Where that is no mapping (a repr that is no literal), or was
     hidden, what the model asked for."""
     args = run_args(run)
     if ask is None or ask.call.args is None or ask.call.args == args:
         return args
+    if args and call_id_of(run) and among_args(ask.call.args, args):
+        return ask.call.args  # the rest was injected: LangGraph's state, for one
     is_text = run.inputs == args and isinstance(run.inputs, dict) and set(run.inputs) == {"input"}
     if run.inputs == ask.call.args or not args or is_text:
         return ask.call.args
@@ -217,6 +263,5 @@ def _error(run: Run, status: Status) -> str | None:
 
 def _seen(run: Run, heard: Heard | None) -> Json:
     if run.outputs:
-        value = read_response(run, None).value
-        return value if value is not None else None
+        return read_response(run, None).value
     return heard.told.content if heard else None

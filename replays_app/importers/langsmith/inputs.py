@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replays_app.engine.values import Json
 from replays_app.importers.langsmith.messages import (
@@ -17,6 +17,15 @@ from replays_app.importers.langsmith.messages import (
 
 INPUT_KEYS = ("input", "question", "query", "prompt")
 HISTORY_KEYS = ("chat_history", "history")
+# What a model run or an SDK's workflow is given beside the question: the agent's own.
+SETTINGS = frozenset(
+    {
+        *("instructions", "system", "model", "text", "stop", "stream", "store", "reasoning"),
+        *("tools", "tool_choice", "parallel_tool_calls", "response_format"),
+        *("temperature", "top_p", "max_tokens", "max_completion_tokens"),
+        *("intermediate_steps", "agent_scratchpad", "remaining_steps"),
+    }
+)
 ANSWER_KEYS = ("output", "answer", "result", "response", "final_output", "text", "content")
 MAX_DEPTH = 8  # mappings in mappings that are looked into
 
@@ -33,6 +42,13 @@ def read_input(inputs: Json) -> Input | None:
     if _is_empty(inputs):
         return None
     return _from_value(inputs, 0) or Input(value=_as_text(inputs))
+
+
+def without_instructions(found: Input) -> Input:
+    """Of what a model was given: the agent puts its own instructions there again."""
+    first = found.context[0] if found.context else None
+    is_own = isinstance(first, dict) and first.get("role") in ("system", "developer")
+    return replace(found, context=found.context[1:]) if is_own else found
 
 
 def _from_value(value: Json, depth: int) -> Input | None:
@@ -88,7 +104,8 @@ def _from_mapping(value: Mapping[str, Json], depth: int) -> Input | None:
 def _with(
     found: Input, value: Mapping[str, Json], known: set[str], history: tuple[Json, ...]
 ) -> Input:
-    others = sorted(key for key in value if key not in known and not _is_empty(value[key]))
+    ours = known | SETTINGS
+    others = sorted(key for key in value if key not in ours and not _is_empty(value[key]))
     left = tuple(f"inputs.{key[:40]} is not part of the input" for key in others)
     return Input(value=found.value, context=history + found.context, left=found.left + left)
 
@@ -105,7 +122,9 @@ def read_history(value: Json) -> tuple[Json, ...]:
 
 def read_answer(outputs: Json) -> str | None:
     """The text of an agent's answer. None: there is none."""
-    if _is_empty(outputs):
+    if _is_empty(outputs) or (
+        isinstance(outputs, Mapping) and all(map(_is_empty, outputs.values()))
+    ):
         return None
     found = _answer(outputs, 0)
     return _as_text(outputs) if found is None else found or None
@@ -117,9 +136,8 @@ def _answer(value: Json, depth: int) -> str | None:
     if isinstance(value, str):
         return value
     if (messages := output_messages(value)) is not None:
-        said = last_said(messages)
-        structured = value.get("structured_response") if isinstance(value, Mapping) else None
-        return said or (None if _is_empty(structured) else _as_text(structured)) or ""
+        structured = structured_answer(value)
+        return _as_text(structured) if structured is not None else last_said(messages) or ""
     if isinstance(value, list):
         return text_of(value)
     if not isinstance(value, Mapping):
@@ -135,6 +153,12 @@ def _answer(value: Json, depth: int) -> str | None:
     return None
 
 
+def structured_answer(outputs: Json) -> Json:
+    """LangChain's `response_format`: the answer as a value. None: there is none."""
+    found = outputs.get("structured_response") if isinstance(outputs, Mapping) else None
+    return None if _is_empty(found) else found
+
+
 def output_messages(outputs: Json) -> list[Message] | None:
     """What a model or a graph put out, in any client's form; None: no messages."""
     match outputs:
@@ -142,6 +166,8 @@ def output_messages(outputs: Json) -> list[Message] | None:
             return _generation(first)
         case {"choices": [{"message": message}, *_]}:
             return read_messages(message)
+        case {"choices": [{"text": str(text)}, *_]}:
+            return [Message(role="assistant", content=text)]
         case {"messages": messages}:
             return read_messages(messages)
         case {"output": list() as items} if (found := read_messages(items)) is not None:

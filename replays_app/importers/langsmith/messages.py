@@ -144,7 +144,7 @@ def _role_and_body(value: Json) -> tuple[str | None, Mapping[str, Json]]:
             return _constructed(name, kwargs), kwargs
         case {"type": str(kind), "data": {"content": _} as data} if kind.lower() in ROLES:
             return ROLES[kind.lower()], data
-        case {"role": str(role)} if "content" in value or "parts" in value or "tool_calls" in value:
+        case {"role": str(role)} if role.lower() in ROLES or "content" in value:
             return ROLES.get(role.lower(), role), value
         case {"type": str(kind), "content": _} if _typed(kind, value) is not None:
             return _typed(kind, value), value

@@ -29,6 +29,7 @@ class Ask:
     llm: Run
     turn: int  # which of the models' runs it is
     siblings: tuple[int, ...]  # the numbers of the calls asked for in the same answer
+    scope: str | None  # the tool run that the model run is inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Heard:
     nth: int  # of this call's results in that conversation
     told: Told
     at: datetime | None  # when that model run began
+    scope: str | None  # the tool run that it is inside; "": what the root left, of any scope
 
 
 @dataclass(kw_only=True)
@@ -57,7 +59,7 @@ class Pairing:
         heard = self.heard.get(key, [])
         start = bisect_right(heard, ask.turn, key=lambda each: each.turn)
         for each in islice(heard, start, start + MAX_TRIED):
-            if each.nth > known:
+            if each.nth > known and each.scope in (ask.scope, ""):
                 return each
         return None
 
@@ -89,20 +91,26 @@ def _asks(tree: Tree) -> Iterator[Ask]:
         numbers = tuple(range(number, number + len(calls)))
         number += len(calls)
         for each, call in zip(numbers, calls, strict=True):
-            yield Ask(number=each, call=call, llm=llm, turn=turn, siblings=numbers)
+            scope = scope_of(tree, llm)
+            yield Ask(number=each, call=call, llm=llm, turn=turn, siblings=numbers, scope=scope)
+
+
+def scope_of(tree: Tree, run: Run) -> str | None:
+    caller = tree.caller(run)
+    return caller.id if caller else None
 
 
 def _listen(tree: Tree, pairing: Pairing) -> None:
     """Every conversation: what each model run was given, and at last what the root left."""
-    talks = [(llm.start, conversation(llm)) for llm in tree.models]
-    talks.append((tree.root.end, output_messages(tree.root.outputs) or []))
+    talks = [(llm.start, conversation(llm), scope_of(tree, llm)) for llm in tree.models]
+    talks.append((tree.root.end, output_messages(tree.root.outputs) or [], ""))
     heard: dict[str, list[Heard]] = defaultdict(list)
-    for turn, (at, messages) in enumerate(talks):
+    for turn, (at, messages, scope) in enumerate(talks):
         counts: dict[str, int] = defaultdict(int)
         for told in results_in(messages):
             key = told.id or told.name or ""
             counts[key] += 1
-            heard[key].append(Heard(turn, counts[key], told, at))
+            heard[key].append(Heard(turn, counts[key], told, at, scope))
         for key, count in counts.items():
             pairing.before[turn, key] = count
     pairing.heard = heard
@@ -136,7 +144,7 @@ def _match(tree: Tree, pairing: Pairing) -> None:
             free.pop(mine[-1].number, None)
         elif call_id_of(run) is None:
             left.append(run)
-    for fits in (_same_args, _among_args, _same_name):
+    for fits in (_same_args, among_args, _same_name):
         left = [run for run in left if not _take(tree, pairing, free, run, fits)]
 
 
@@ -146,7 +154,7 @@ def _take(
     args = run_args(run)
     named = (ask for ask in pairing.by_name.get(run.name, ()) if ask.number in free)
     for ask in islice(named, MAX_TRIED):
-        is_near = _came_before(ask, run) and tree.caller(run) is tree.caller(ask.llm)
+        is_near = _came_before(ask, run) and scope_of(tree, run) == ask.scope
         if is_near and fits(ask.call.args, args):
             pairing.of_run[run.id] = ask
             del free[ask.number]
@@ -171,7 +179,7 @@ def _same_args(asked: Args, got: Args) -> bool:
     return asked == got
 
 
-def _among_args(asked: Args, got: Args) -> bool:
+def among_args(asked: Args, got: Args) -> bool:
     """The run holds more: the defaults of the function."""
     if asked is None or got is None:
         return False

@@ -14,6 +14,7 @@ from replays_app.importers.langsmith.inputs import (
     output_messages,
     read_answer,
     read_input,
+    without_instructions,
 )
 from replays_app.importers.langsmith.pairing import conversation
 from replays_app.importers.langsmith.responses import error_line, is_waiting
@@ -64,9 +65,12 @@ def read_trace(runs: Sequence[Json]) -> Trace:
 def _input(tree: Tree) -> Input:
     """Of the root; a root that was given nothing (an SDK's workflow) has its first model's."""
     found = read_input(tree.root.inputs)
+    if found is not None and tree.is_openai_agents:
+        found = without_instructions(found)
     for llm in tree.models if found is None else ():
         if (messages := conversation(llm)) and any(each.role == "user" for each in messages):
-            found = read_input(llm.inputs)
+            asked = read_input(llm.inputs)
+            found = asked and without_instructions(asked)
             break
     if found is None or not found.value:
         raise UnusableTrace(
@@ -137,7 +141,8 @@ def _notes(tree: Tree, calls: Calls, asked: Input) -> tuple[str, ...]:
     notes = [*asked.left, *calls.lost()]
     for llm in tree.models:
         outputs = llm.outputs
-        if outputs and output_messages(outputs) is None and not _is_plain(outputs):
+        is_read = not outputs or llm.error or output_messages(outputs) is not None
+        if not is_read and not _is_plain(outputs):
             keys = ", ".join(sorted(map(str, outputs))[:5]) if isinstance(outputs, Mapping) else ""
             notes.append(f"a model's outputs in a form that no rule reads: {keys[:120]}")
     unique = list(dict.fromkeys(notes))

@@ -51,15 +51,24 @@ class Tree:
     @cached_property
     def calls(self) -> tuple[Run, ...]:
         """Tools and retrievers; the root is the agent, whatever its type."""
-        return tuple(r for r in self.runs if r.type in CALL_TYPES and r.id != self.root.id)
+        return tuple(run for run in self.runs if self._is_call(run))
+
+    def _is_call(self, run: Run) -> bool:
+        # The OpenAI Agents SDK's guardrails are runs of type tool, and say whether they triggered.
+        is_guardrail = "triggered" in run.metadata and not run.inputs
+        return run.type in CALL_TYPES and run.id != self.root.id and not is_guardrail
 
     def caller(self, run: Run) -> Run | None:
         """The nearest tool or retriever that it ran inside; None: the agent itself."""
         for parent in reversed(run.parents):
             above = self.by_id.get(parent)
-            if above is not None and above.type in CALL_TYPES and above.id != self.root.id:
+            if above is not None and self._is_call(above):
                 return above
         return None
+
+    @property
+    def is_openai_agents(self) -> bool:
+        return self.root.metadata.get("ls_integration") == "openai-agents-sdk"
 
     @cached_property
     def models(self) -> tuple[Run, ...]:
