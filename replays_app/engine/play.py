@@ -47,6 +47,7 @@ class Play:
     content_type: str = ""  # empty: none is sent
     body: bytes = b""
     response: Json = None
+    error: str | None = None  # as recorded; over HTTP the status says it
     fault: bool = False
     detail: str = ""
     delay_ms: float = 0.0  # really waited before the answer
@@ -57,7 +58,7 @@ class Play:
     def load_record(self, record: ToolResponse) -> None:
         """Answer as recorded; status 0 drops the connection."""
         self.kind = "answer" if record.http_status else "drop"
-        self.fault = record.is_fault
+        self.fault, self.error = record.is_fault, record.error
         self.load_value(record.response, record.http_status)
         headers = {k.strip().lower(): v.strip() for k, v in record.headers.items()}
         self.content_type = headers.pop("content-type", self.content_type)

@@ -17,7 +17,7 @@ from typing import Self
 
 from replays_app.engine.agents.http import HttpClient
 from replays_app.engine.agents.pool import Member, Pool
-from replays_app.engine.agents.reach import Injection, injection_of, refusal
+from replays_app.engine.agents.reach import DOORS, Injection, injection_of, refusal
 from replays_app.engine.agents.request import Request, Unsendable, build_request
 from replays_app.engine.agents.starting import NotReady
 from replays_app.engine.clock import VirtualClock
@@ -28,6 +28,7 @@ from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.formats.session import Session
 from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.offer import offer_of
 from replays_app.engine.gateway.server import Gateway
 from replays_app.engine.hosts import AllowedHosts
 from replays_app.engine.masking import Mask
@@ -85,7 +86,7 @@ class Replayer:
         async with self._exit as stack:
             self._http = await stack.enter_async_context(HttpClient(self._hosts))
             gateway: Gateway | None = None
-            if self.injection in ("proxy", "tool_url"):
+            if self.injection in DOORS:
                 gateway = await stack.enter_async_context(Gateway(hosts=self._hosts))
             self._pool = Pool(
                 self.agent,
@@ -116,7 +117,7 @@ class Replayer:
         if reason := refusal(self.agent, session, live_tools=self._live_tools):
             return Failure(whose="ours", code="cannot_inject", message=reason)
         try:
-            if self.injection in ("proxy", "tool_url"):
+            if self.injection in DOORS:
                 _deck(session, self.agent)
             return build_request(self.agent, session)
         except Unsendable as unsendable:
@@ -133,10 +134,11 @@ class Replayer:
         request = self._prepare(session)
         if isinstance(request, Failure):
             return replace(blank, failure=request)
+        offer = offer_of(session, self.agent) if self.injection in DOORS else ()
         try:
             while True:
                 with suppress(_EndedWhileIdle):
-                    async with self._pool.member() as member:
+                    async with self._pool.member(offer) as member:
                         return await self._put(session, request, member, blank)
         except NotReady as not_ready:
             return replace(blank, failure=not_ready.failure, log_tail=not_ready.log_tail)
@@ -198,6 +200,7 @@ def _deck(session: Session, agent: AgentConfig) -> Deck:
         passthrough=agent.passthrough,
         expect_blocked=agent.expect_blocked,
         started=time.monotonic(),
+        offer=offer_of(session, agent),
     )
 
 

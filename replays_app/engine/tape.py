@@ -74,8 +74,7 @@ class TapeSettings:
 
 _DEFAULT = ToolSettings()
 _NOWHERE = (
-    "on_miss is passthrough, but the tool URL does not know where the live tool is: use the proxy, "
-    "or a stub"
+    "on_miss is passthrough, but only the proxy knows where the live tool is: use that, or a stub"
 )
 
 
@@ -127,8 +126,8 @@ class Tape:
         asked = Asked(tool, args, textual, settings.ignore_args, settings.on_miss, settings.stubs)
         expected = self._matcher.expected(tool)
         found = self._matcher.find(asked, alone=not self._in_flight[tool])
-        # The tool URL does not know where the live tool is.
-        nowhere = found.how == "passthrough" and seen["door"] == "tool_url"
+        # Only the proxy is told where the live tool is.
+        nowhere = found.how == "passthrough" and seen["door"] != "proxy"
         how: How = "miss" if nowhere else found.how
         play = self._add(how, tool, args, **seen)
         play.record = found.record

@@ -43,6 +43,7 @@ version_from: { header: X-Agent-Version }
 _DOORS = {
     "proxy": "its tool calls are led through the gateway as a proxy",
     "tool_url": "its tools are reached at the gateway's tool URL",
+    "mcp": "its tools are those of the gateway's MCP server",
     "none": "its tool calls are not led through the gateway",
 }
 

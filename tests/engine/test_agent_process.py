@@ -93,6 +93,10 @@ def free_port() -> int:
 
 # What the agent is given
 
+AROUND = Surroundings(
+    inherited_from={}, tool_url="http://gateway/t/x", mcp_url="http://gateway/mcp/x"
+)
+
 
 @pytest.mark.parametrize(
     ("start", "words"),
@@ -100,18 +104,19 @@ def free_port() -> int:
         ("agent --port {port}", ["agent", "--port", "7001"]),
         ("agent 'two words' $HOME;ls", ["agent", "two words", "$HOME;ls"]),
         (("agent", "two words {tool_url}"), ["agent", "two words http://gateway/t/x"]),
+        ("agent --tools={mcp_url}", ["agent", "--tools=http://gateway/mcp/x"]),
         ("python agent.py", [sys.executable, "agent.py"]),
         ("python3 -m agent", [sys.executable, "-m", "agent"]),
         ("python3.12 agent.py", ["python3.12", "agent.py"]),
     ],
 )
 def test_the_command_is_split_as_a_shell_splits_words_and_then_filled(start, words):
-    assert command(agent(start=start), port=7001, tool_url="http://gateway/t/x") == words
+    assert command(agent(start=start), AROUND, port=7001) == words
 
 
 def test_a_bare_python_is_the_agents_own_interpreter():
     config = agent(start="python agent.py", python="/opt/agent/bin/python")
-    assert command(config, port=1, tool_url="")[0] == "/opt/agent/bin/python"
+    assert command(config, AROUND, port=1)[0] == "/opt/agent/bin/python"
 
 
 def test_the_agent_sees_nothing_of_our_environment_that_is_not_on_the_list():

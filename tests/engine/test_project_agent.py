@@ -66,7 +66,7 @@ E = "endpoint: https://agents.example.com/\n"
         (E + "ready: http://127.0.0.1/", 2, "ready", "take it out"),
         (E + "version: v1", 2, "version", "take it out"),
         (E + "type: python", 2, "type", "must be http"),
-        (E + "gateway: mcp", 1, "", "not supported"),
+        (E + "gateway: mcp", 1, "", "where it finds the gateway"),
         (E + "gateway: proxy", 1, "", "where it finds the gateway"),
         (E + "gateway_listen: 127.0.0.1:80", 2, "gateway_listen", "take one from 1024 on"),
         (E + "gateway_listen: 0.0.0.0:8899", 1, "", "agent.gateway_token has 0 characters"),

@@ -350,7 +350,7 @@ TURNED = session("X", context=({"role": "user", "content": "hi"},))
         ({}, RECORDED, False, "agent.gateway_listen"),
         ({"gateway": "none"}, RECORDED, False, "agent.gateway is none"),
         ({"gateway": "proxy"}, PLAIN, False, "agent.start"),
-        ({"gateway": "mcp"}, PLAIN, False, "mcp is not supported"),
+        ({"gateway": "mcp"}, PLAIN, False, "agent.start"),
         ({"gateway": "llm"}, RECORDED, False, "llm is not supported"),
         ({"gateway": "hooks"}, RECORDED, False, "hooks is not supported"),
         ({"type": "python"}, PLAIN, True, "python is not supported"),

@@ -121,7 +121,7 @@ def test_a_named_tool_may_be_passed_through_by_the_proxy_and_not_by_the_tool_url
     assert call(tape).kind == "passthrough"
     play = call(tape, door="tool_url")
     assert play.kind == "miss"
-    assert "does not know where the live tool is" in play.detail
+    assert "only the proxy knows where the live tool is" in play.detail
     assert tape.finish()[1].misses == (2,)
 
 

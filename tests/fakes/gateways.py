@@ -12,6 +12,7 @@ from typing import Any
 from replays_app.engine.clock import VirtualClock
 from replays_app.engine.formats.config import AgentConfig
 from replays_app.engine.formats.session import Session
+from replays_app.engine.gateway.offer import offer_of
 from replays_app.engine.gateway.server import Deck, Gateway, Listener
 from replays_app.engine.tape import Tape, TapeSettings
 from replays_app.engine.values import Call, Report
@@ -42,6 +43,7 @@ def make_deck(session: Session, agent: AgentConfig) -> Deck:
         passthrough=agent.passthrough,
         expect_blocked=agent.expect_blocked,
         started=time.monotonic(),
+        offer=offer_of(session, agent),
     )
 
 

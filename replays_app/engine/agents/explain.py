@@ -13,7 +13,13 @@ from replays_app.engine.values import Call, Evidence, Failure, Json
 CALLS = 20  # that are named
 LOG_LINES = 5
 
-_DOORS = {"proxy": "the proxy", "tool_url": "the tool URL"}
+_DOORS = {"proxy": "the proxy", "tool_url": "the tool URL", "mcp": "MCP"}
+_VARIABLES = {
+    "proxy": "HTTP_PROXY",
+    "tool_url": "FLAKESTORM_TOOL_URL",
+    "mcp": "FLAKESTORM_MCP_URL",
+}
+_WAYS = {"proxy": ("proxy", ""), "tool_url": ("tool URL", "/t/…"), "mcp": ("MCP URL", "/mcp/…")}
 _BEFORE = {"never_ready": "started", "cannot_listen": "gateway", "reset_failed": "reset"}
 _READING = frozenset({"no_answer_at_path", "bad_answer", "bad_path", "agent_error"})
 
@@ -126,16 +132,17 @@ def _no_calls(agent: AgentConfig, door: Injection) -> Seen:
             remedy="Give gateway_listen (or have the operator give start), or replay only "
             "incidents without recorded tool responses.",
         )
-    where = agent.gateway_listen or "the address in its environment"
-    way = f"proxy http://{where}" if door == "proxy" else f"tool URL http://{where}/t/…"
-    if agent.gateway_listen is None:
-        way = "HTTP_PROXY" if door == "proxy" else "FLAKESTORM_TOOL_URL"
+    way = _VARIABLES.get(door, "")
+    if agent.gateway_listen is not None:
+        name, path = _WAYS[door]
+        way = f"{name} http://{agent.gateway_listen}{path}"
+    client = "MCP client" if door == "mcp" else "HTTP client"
     return Seen(
         step="tool calls",
         ok=None,
         saw="No tool call came to the gateway.",
         remedy="Perhaps this question needs none: ask one that does. Otherwise let the agent's "
-        f"HTTP client use the {way}.",
+        f"{client} use the {way}.",
     )
 
 

@@ -13,6 +13,7 @@ from replays_app.engine.agents.reach import (
     Injection,
     fixed_token,
     listen_address,
+    may_use_mcp,
     members_at_most,
 )
 from replays_app.engine.agents.starting import (
@@ -22,6 +23,7 @@ from replays_app.engine.agents.starting import (
     start_agent,
 )
 from replays_app.engine.formats.agent import AgentConfig
+from replays_app.engine.gateway.offer import Offer
 from replays_app.engine.gateway.server import CLEARED_ENV, Gateway, Listener
 from replays_app.engine.values import Failure
 
@@ -43,6 +45,16 @@ class Member:
     def is_usable(self) -> bool:
         """A started agent that ended or is still busy is replaced; the others are all we have."""
         return self.process is None or not (self.unfinished or self.process.is_over)
+
+    @property
+    def asks_again(self) -> bool:
+        return self.listener is not None and self.listener.asks_again
+
+    def knows(self, offer: Offer) -> bool:
+        """Whether the agent, if it keeps the list of tools that it got by MCP, has this one. One
+        that we did not start is all we have."""
+        told = self.listener.told if self.listener is not None else None
+        return self.process is None or told is None or told == offer
 
 
 class Pool:
@@ -71,11 +83,15 @@ class Pool:
         self._idle: list[Member] = []
         self._members: list[Member] = []
         self._was_ready = False
+        self._asks_again = False  # the agent lists its tools by MCP in every attempt
         self._never_ready: NotReady | None = None
 
     @asynccontextmanager
-    async def member(self) -> AsyncIterator[Member]:
+    async def member(self, offer: Offer = ()) -> AsyncIterator[Member]:
         """A member for one attempt. Raises `NotReady`.
+
+        `offer`: the tools that the MCP door lists in it. An agent that asked for them once, when it
+        started, knows those of that time: for others it is started anew.
 
         A start that failed before any member was ever ready is not tried again: the attempts that
         follow hear of the same failure at once.
@@ -83,13 +99,14 @@ class Pool:
         async with self._free:
             if self._never_ready is not None:
                 raise NotReady(self._never_ready.failure, self._never_ready.log_tail)
-            member = await self._take()
+            member = await self._take(offer)
             ended = False
             try:
                 yield member
                 ended = True
             finally:
                 member.unfinished = member.unfinished or not ended
+                self._asks_again = self._asks_again or member.asks_again
                 if member.is_usable:
                     self._idle.append(member)
                 else:
@@ -98,21 +115,21 @@ class Pool:
     async def close(self) -> None:
         await asyncio.gather(*(self._retire(member) for member in list(self._members)))
 
-    async def _take(self) -> Member:
+    async def _take(self, offer: Offer) -> Member:
         while self._idle:
             member = self._idle.pop()
-            if member.is_usable:
+            if member.is_usable and (self._asks_again or member.knows(offer)):
                 return member
             await self._retire(member)
         try:
-            return await self._new()
+            return await self._new(offer)
         except NotReady as error:
             if not self._was_ready:
                 self._never_ready = error
             raise
 
-    async def _new(self) -> Member:
-        listener = await self._listen() if self._gateway is not None else None
+    async def _new(self, offer: Offer) -> Member:
+        listener = await self._listen(offer) if self._gateway is not None else None
         started = None
         try:
             if self._agent.start:
@@ -125,11 +142,13 @@ class Pool:
         self._was_ready = True
         return member
 
-    async def _listen(self) -> Listener:
+    async def _listen(self, offer: Offer) -> Listener:
         assert self._gateway is not None
+        if may_use_mcp(self._agent, self._injection):
+            await self._gateway.mcp.open()
         host, port = listen_address(self._agent)
         try:
-            return await self._gateway.listen(host, port, token=fixed_token(self._agent))
+            listener = await self._gateway.listen(host, port, token=fixed_token(self._agent))
         except OSError as error:
             raise NotReady(
                 Failure(
@@ -139,11 +158,16 @@ class Pool:
                     "the replay that uses it, or correct agent.gateway_listen",
                 )
             ) from error
+        listener.offer = offer
+        return listener
 
     def _surroundings(self, listener: Listener | None) -> Surroundings:
         if listener is None:
             return Surroundings(inherited_from=self._environ)
-        gateway_env = {"FLAKESTORM_TOOL_URL": listener.tool_url}
+        gateway_env = {
+            "FLAKESTORM_TOOL_URL": listener.tool_url,
+            "FLAKESTORM_MCP_URL": listener.mcp_url,
+        }
         cleared: frozenset[str] = frozenset()
         if self._injection == "proxy":
             gateway_env |= listener.proxy_env()
@@ -151,6 +175,7 @@ class Pool:
         return Surroundings(
             inherited_from=self._environ,
             tool_url=listener.tool_url,
+            mcp_url=listener.mcp_url,
             gateway_env=gateway_env,
             cleared=cleared,
         )

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.session import Session
 
-Injection = Literal["proxy", "tool_url", "none", "live"]
+Injection = Literal["proxy", "tool_url", "mcp", "none", "live"]
+DOORS: frozenset[Injection] = frozenset({"proxy", "tool_url", "mcp"})  # through the gateway
 
 PROCESSES = 8  # started agents at once, unless agent.concurrency says otherwise
 REQUESTS = 50  # requests at once to a running agent without a gateway
-TOOL_URL = "{tool_url}"
+TOOL_URL, MCP_URL = "{tool_url}", "{mcp_url}"
 LOCAL_TOKEN = "local"  # noqa: S105 - the tool URL's token where only this machine can ask
 SHORTEST_TOKEN = 16  # characters, where other machines can ask
 PAST_THE_PROXY = ("NO_PROXY", "no_proxy")
@@ -27,13 +28,20 @@ def injection_of(agent: AgentConfig, *, live_tools: bool) -> Injection:
     """The door that the configuration names, or else the one that it can only mean."""
     if live_tools:
         return "live"
-    if agent.gateway in ("proxy", "tool_url"):
+    if agent.gateway in ("proxy", "tool_url", "mcp"):
         return agent.gateway
     if agent.gateway is not None or not (agent.start or agent.gateway_listen):
         return "none"
-    by_url = any(tool.match_url for tool in agent.tools.values())
-    by_base = _uses_tool_url(agent) or agent.gateway_listen is not None
-    return "tool_url" if by_base and not by_url else "proxy"
+    if any(tool.match_url for tool in agent.tools.values()):
+        return "proxy"
+    if _uses(agent, TOOL_URL) or agent.gateway_listen is not None:
+        return "tool_url"
+    return "mcp" if _uses(agent, MCP_URL) else "proxy"
+
+
+def may_use_mcp(agent: AgentConfig, injection: Injection) -> bool:
+    """Whether it is as good as certain that the agent comes to the MCP door."""
+    return injection == "mcp" or (injection in DOORS and _uses(agent, MCP_URL))
 
 
 def refusal(agent: AgentConfig, session: Session, *, live_tools: bool) -> str:
@@ -50,7 +58,7 @@ def members_at_most(agent: AgentConfig, *, injection: Injection, wanted: int) ->
     """How many attempts can run at once."""
     if agent.start:
         most = agent.concurrency or PROCESSES if wants_port(agent) else 1
-    elif injection in ("proxy", "tool_url"):
+    elif injection in DOORS:
         most = 1  # one fixed listener, and nothing tells two attempts' calls apart
     else:
         most = agent.concurrency or REQUESTS
@@ -83,10 +91,10 @@ def _unsupported(agent: AgentConfig, live_tools: bool) -> str:
             f"agent.type {agent.type} is not supported by this version; serve the agent over HTTP "
             "(type: http), and let agent.start start it"
         )
-    if agent.gateway in ("mcp", "llm", "hooks") and not live_tools:
+    if agent.gateway in ("llm", "hooks") and not live_tools:
         return (
             f"agent.gateway {agent.gateway} is not supported by this version; use proxy (tools "
-            "over HTTP) or tool_url (tools with a base URL)"
+            "over HTTP), tool_url (tools with a base URL) or mcp (tools of an MCP server)"
         )
     if not agent.endpoint:
         return "agent.endpoint is missing; write the URL that takes the agent's requests"
@@ -132,16 +140,17 @@ def _guessable(agent: AgentConfig, door: Injection) -> str:
     return (
         f"agent.gateway_listen {agent.gateway_listen} can be reached from other machines, and "
         f"agent.gateway_token has {given} characters; give one of {SHORTEST_TOKEN} or more, and "
-        "let the agent call http://<host>:<port>/t/<token>/<tool>"
+        "let the agent call http://<host>:<port>/t/<token>/<tool>, or /mcp/<token> there by MCP"
     )
 
 
 def _not_live(agent: AgentConfig) -> str:
-    if _uses_tool_url(agent):
-        return (
-            "agent.start or agent.env names {tool_url}, which a replay with live tools does not "
-            "have; give the agent its tools' real address there"
-        )
+    for place in (TOOL_URL, MCP_URL):
+        if _uses(agent, place):
+            return (
+                f"agent.start or agent.env names {place}, which a replay with live tools does not "
+                "have; give the agent its tools' real address there"
+            )
     if agent.gateway_listen is not None:
         return (
             f"the agent is pointed at the gateway ({agent.gateway_listen}), which a replay with "
@@ -158,7 +167,7 @@ def _no_door(agent: AgentConfig, session: Session) -> str:
     what = f"{count} recorded tool {'response' if count == 1 else 'responses'} cannot be injected"
     live = "or replay with live tools (--live-tools), which calls the real ones"
     if agent.gateway == "none":
-        return f"{what}: agent.gateway is none; use proxy or tool_url, {live}"
+        return f"{what}: agent.gateway is none; use proxy, tool_url or mcp, {live}"
     return (
         f"{what}: the agent at {agent.endpoint} is already running, outside the gateway; give "
         "agent.start, so that it is started for the replay, or agent.gateway_listen (host:port), "
@@ -173,7 +182,7 @@ def _not_recognised(agent: AgentConfig, session: Session) -> str:
                 f"agent.env sets {name}, which leads the agent's calls past the gateway; take it "
                 "out, and name what may stay live in agent.passthrough"
             )
-    if _uses_tool_url(agent):
+    if _uses(agent, TOOL_URL) or _uses(agent, MCP_URL):
         return ""
     known = {name for name, tool in agent.tools.items() if tool.match_url}
     unknown = sorted({record.tool for record in session.tool_responses} - known)
@@ -186,9 +195,9 @@ def _not_recognised(agent: AgentConfig, session: Session) -> str:
     )
 
 
-def _uses_tool_url(agent: AgentConfig) -> bool:
+def _uses(agent: AgentConfig, place: str) -> bool:
     start = (agent.start,) if isinstance(agent.start, str) else agent.start or ()
-    return any(TOOL_URL in text for text in (*start, *agent.env.values()))
+    return any(place in text for text in (*start, *agent.env.values()))
 
 
 def _is_loopback(host: str) -> bool:

@@ -36,6 +36,7 @@ class Surroundings:
 
     inherited_from: Mapping[str, str]  # our environment; only INHERITED and LC_* of it pass
     tool_url: str = ""
+    mcp_url: str = ""
     gateway_env: Mapping[str, str] = field(default_factory=dict)
     cleared: frozenset[str] = frozenset()  # names that would lead past the gateway
 
@@ -63,14 +64,14 @@ class Started:
                 self.reservation.close()
 
 
-def command(agent: AgentConfig, *, port: int, tool_url: str) -> list[str]:
+def command(agent: AgentConfig, around: Surroundings, *, port: int) -> list[str]:
     """The words of `start`. They are split before the places are filled, and no shell runs.
 
     A bare `python` or `python3` is the agent's own interpreter, or else the one that runs us.
     """
     start = agent.start or ()
     words = shlex.split(start) if isinstance(start, str) else list(start)
-    words = [_fill(word, port, tool_url) for word in words]
+    words = [_fill(word, port, around) for word in words]
     if words and words[0] in ("python", "python3"):
         words[0] = agent.python or sys.executable
     return words
@@ -82,7 +83,7 @@ def environment(agent: AgentConfig, around: Surroundings, *, port: int) -> dict[
     The `cleared` names are taken out, of `agent.env` too.
     """
     env = {k: v for k, v in around.inherited_from.items() if k in INHERITED or k[:3] == "LC_"}
-    env |= {name: _fill(value, port, around.tool_url) for name, value in agent.env.items()}
+    env |= {name: _fill(value, port, around) for name, value in agent.env.items()}
     return {k: v for k, v in env.items() if k not in around.cleared} | dict(around.gateway_env)
 
 
@@ -112,7 +113,7 @@ async def _try_to_start(
     async with AsyncExitStack() as undo:
         if reservation is not None:
             undo.callback(reservation.close)
-        words = command(agent, port=port, tool_url=around.tool_url)
+        words = command(agent, around, port=port)
         process = await _launch(agent, words, environment(agent, around, port=port))
         undo.push_async_callback(process.stop)
         started = Started(_with_port(agent, port), process, reservation)
@@ -221,8 +222,9 @@ def _with_port(agent: AgentConfig, port: int) -> AgentConfig:
     )
 
 
-def _fill(text: str, port: int, tool_url: str) -> str:
-    return text.replace("{port}", str(port)).replace("{tool_url}", tool_url)
+def _fill(text: str, port: int, around: Surroundings) -> str:
+    text = text.replace("{port}", str(port)).replace("{tool_url}", around.tool_url)
+    return text.replace("{mcp_url}", around.mcp_url)
 
 
 def _never_ready(message: str) -> Failure:

@@ -14,7 +14,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from replays_app.engine.formats.document import Document, Path
 from replays_app.engine.formats.errors import FormatError, Problem
-from replays_app.engine.formats.session import Latency, Listed, Match, OnMiss, Strict
+from replays_app.engine.formats.session import (
+    InputSchema,
+    Latency,
+    Listed,
+    Match,
+    OnMiss,
+    Strict,
+)
 from replays_app.engine.formats.validation import validate
 from replays_app.engine.values import Json
 
@@ -47,6 +54,9 @@ class ToolRule(Strict):
     ignore_args: Listed[str] = ()
     on_error: str | None = None
     on_miss: OnMiss | None = None
+    # What the tool says of itself; for agents that ask (MCP). The session's own words win.
+    description: str | None = None
+    input_schema: InputSchema | None = None
 
 
 class VersionFrom(Strict):

@@ -86,7 +86,17 @@ def _check_schema(value: int | None) -> int | None:
     return value
 
 
+def _check_input_schema(value: dict[str, Json]) -> dict[str, Json]:
+    """No more than a client of the tool would choke on: the schema is only handed on."""
+    if value.get("type", "object") != "object":
+        raise ValueError("describes the arguments, which are an object; write type: object")
+    if not isinstance(value.get("properties", {}), dict):
+        raise ValueError("has properties that are no mapping of argument to schema")
+    return value
+
+
 Status = Annotated[int | None, BeforeValidator(_text_as_int), AfterValidator(_check_status)]
+InputSchema = Annotated[dict[str, Json], AfterValidator(_check_input_schema)]  # JSON Schema
 Time = Annotated[str, AfterValidator(check_time)]
 Message = Annotated[dict[str, Json], AfterValidator(_check_message)]
 # Milliseconds. Written back without the ".0" that reading adds.
@@ -150,6 +160,9 @@ class ToolReplay(Strict):
     stub: Json = None
     stubs: Listed[Stub] = ()  # by arguments; the first that fits answers, as often as it is asked
     ignore_args: Listed[str] = ()
+    # What the tool said of itself; for agents that ask (MCP).
+    description: str | None = None
+    input_schema: InputSchema | None = None
 
     @model_validator(mode="after")
     def _stub_is_given(self) -> ToolReplay:

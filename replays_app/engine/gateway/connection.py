@@ -12,7 +12,7 @@ import ssl
 import struct
 from typing import TYPE_CHECKING, cast
 
-from replays_app.engine.gateway import forward, proxy, tool_url, wire
+from replays_app.engine.gateway import forward, mcp, proxy, tool_url, wire
 from replays_app.engine.gateway.deck import Deck
 from replays_app.engine.gateway.parser import RequestParser, Unreadable
 from replays_app.engine.gateway.tls import TlsLayer
@@ -34,6 +34,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser = RequestParser(listener.limits, lambda: listener.deck)
         self._playing: tuple[Request, Deck, Play] | None = None
+        self._visiting = False  # the MCP door is answering
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
@@ -110,7 +111,7 @@ class Connection(asyncio.Protocol):
 
     def is_expired(self, now: float) -> bool:
         """Whether the agent has been silent for too long. `now`: the loop's time."""
-        if self._tunnelled or self._playing is not None:
+        if self._tunnelled or self._is_answering():
             return False
         limit = self._limits.stalled_s if self._parser.has_begun else self._limits.idle_s
         return now - self._active_at > limit
@@ -195,13 +196,16 @@ class Connection(asyncio.Protocol):
 
     def _pump(self) -> None:
         queue = self._parser.ready
-        while queue and self._playing is None and not self._closing:
+        while queue and not self._is_answering() and not self._closing:
             self._serve(queue.popleft())
         self._pace()
 
     def _serve(self, request: Request) -> None:
         deck = request.deck
-        if deck is None or deck is not self._listener.deck:
+        if self._is_for_mcp(request):
+            self._visiting = True
+            self._task = self._loop.create_task(self._visit(request))
+        elif deck is None or deck is not self._listener.deck:
             detail = "no attempt is running: nothing is replayed now, and no real tool was called"
             self._send(wire.error_response(503, "flakestorm_no_attempt", detail, request=request))
             self._close()
@@ -329,6 +333,39 @@ class Connection(asyncio.Protocol):
         else:
             self._pump()
 
+    def _is_for_mcp(self, request: Request) -> bool:
+        if self._scheme or request.is_connect or b"/mcp/" not in request.target:
+            return False
+        try:
+            address = wire.outer_address(request.target.decode("latin-1"))
+        except ValueError:
+            return False
+        own = not address.scheme or self._listener.is_own(address.authority)
+        return own and mcp.is_for_mcp(address.origin, self._listener.token)
+
+    async def _visit(self, request: Request) -> None:
+        try:
+            answer = await self._listener.visit(request)
+        except Exception:
+            self._fail(500, "the MCP door failed; please report it")
+            raise
+        self._task, self._visiting = None, False
+        keep_alive = request.keep_alive and not self._retired
+        self._send(
+            wire.response(
+                answer.status,
+                answer.headers,
+                answer.content_type,
+                answer.body,
+                request=request,
+                keep_alive=keep_alive,
+            )
+        )
+        if not keep_alive:
+            self._close()
+        else:
+            self._pump()
+
     # -- sending ----------------------------------------------------------------------------------
 
     async def _write(self, data: bytes) -> None:
@@ -374,8 +411,11 @@ class Connection(asyncio.Protocol):
     def _is_digging(self) -> bool:
         return self._playing is not None and self._playing[0].is_connect
 
+    def _is_answering(self) -> bool:
+        return self._playing is not None or self._visiting
+
     def _is_waiting(self) -> bool:
-        return bool(self._parser.ready) or self._playing is not None
+        return bool(self._parser.ready) or self._is_answering()
 
     def _is_busy(self) -> bool:
         """A request has arrived, at least its head, and is not answered."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 
 from replays_app.engine.formats.config import ToolRule
+from replays_app.engine.gateway.offer import Offer
 from replays_app.engine.gateway.rules import ToolPattern, UrlPattern, tool_patterns, url_patterns
 from replays_app.engine.tape import Tape
 
@@ -22,6 +23,7 @@ class Deck:
     passthrough: InitVar[Sequence[str]]
     expect_blocked: InitVar[Sequence[str]]
     started: float
+    offer: Offer = ()  # what the MCP door lists
     tools: tuple[ToolPattern, ...] = field(init=False)
     live: tuple[UrlPattern, ...] = field(init=False)
     unwanted: tuple[UrlPattern, ...] = field(init=False)  # expected to be blocked

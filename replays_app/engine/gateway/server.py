@@ -14,11 +14,12 @@ import secrets
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from replays_app.engine.gateway import forward
+from replays_app.engine.gateway import forward, mcp
 from replays_app.engine.gateway.connection import Connection
 from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.offer import Offer
 from replays_app.engine.gateway.trust import CA_VARIABLES
-from replays_app.engine.gateway.wire import Limits
+from replays_app.engine.gateway.wire import Limits, Request
 from replays_app.engine.hosts import AllowedHosts
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Gateway:
         self._listeners: set[Listener] = set()
         self._ca: CertificateAuthority | None = None
         self._upstream: aiohttp.ClientSession | None = None
+        self.mcp = mcp.McpDoor(self.limits.body)
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,6 +76,7 @@ class Gateway:
     ) -> None:
         for listener in [*self._listeners]:
             await listener.close()
+        await self.mcp.close()
         if self._upstream is not None:
             await self._upstream.close()
         if self._ca is not None:
@@ -123,6 +126,10 @@ class Listener:
         self.hosts = gateway.hosts
         self.port = 0
         self.deck: Deck | None = None
+        self.offer: Offer = ()  # what the MCP door lists outside of any attempt
+        self.told: Offer | None = None  # what it listed last; None: the agent never asked
+        self.asks_again = False  # the agent asked in one attempt, and had asked before it
+        self._told_before = False
         self._gateway = gateway
         self._host = host
         self._connections: set[Connection] = set()
@@ -139,6 +146,10 @@ class Listener:
         return f"{self.url}/t/{self.token}"
 
     @property
+    def mcp_url(self) -> str:
+        return f"{self.url}{mcp.PREFIX}{self.token}"
+
+    @property
     def ca(self) -> CertificateAuthority:
         return self._gateway.ca
 
@@ -153,6 +164,7 @@ class Listener:
         if self.deck is not None:
             raise RuntimeError("this listener serves another attempt; unload that first")
         self.deck = deck
+        self._told_before = self.told is not None
 
     def unload(self) -> None:
         """The attempt is over. Its connections close, at the latest after the answer that is under
@@ -195,6 +207,16 @@ class Listener:
 
     def upstream(self) -> aiohttp.ClientSession:
         return self._gateway.upstream
+
+    async def visit(self, request: Request) -> mcp.Answer:
+        """The MCP door's answer; a request that an earlier attempt left behind is in none."""
+        deck = request.deck if request.deck is self.deck else None
+        offer = self.offer if deck is None else deck.offer
+        return await self._gateway.mcp.answer(mcp.Visit(request, deck, offer, self._tell))
+
+    def _tell(self, offer: Offer) -> None:
+        self.told = offer
+        self.asks_again = self.asks_again or (self.deck is not None and self._told_before)
 
     def sweep(self, now: float) -> None:
         """Close the connections that have been silent for too long. `now`: the loop's time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from urllib.parse import parse_qsl, unquote
 
+from replays_app.engine.gateway import mcp
 from replays_app.engine.gateway.args import call_args
 from replays_app.engine.gateway.deck import Deck
 from replays_app.engine.gateway.wire import Request
@@ -23,10 +24,11 @@ def play_tool(request: Request, origin: str, token: str, deck: Deck) -> Play:
     name, _, below = rest.partition("/")
     if not known or not name:
         reason = (
-            "this is a replay gateway: use it as a proxy, or call <tool URL>/<tool> with the tool "
-            "URL that the replay gave to the agent"
+            "this is a replay gateway: use it as a proxy, or call <tool URL>/<tool>, or the MCP "
+            "URL, by the address that the replay gave to the agent"
         )
-        url = "/t/…/" if path.startswith(PREFIX) else origin
+        doors = (door for door in (PREFIX, mcp.PREFIX) if path.startswith(door))
+        url = next((f"{door}…" for door in doors), origin)
         return deck.tape.refused(
             reason, status=404, now_ms=now_ms, door="tool_url", method=method, url=url
         )
