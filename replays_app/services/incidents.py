@@ -10,7 +10,7 @@ from django.db import transaction
 
 from replays_app.engine.values import Json
 from replays_app.models import Activity, Agent, Contract, Incident, Project, SessionRevision
-from replays_app.services import activity, contracts, sessions, states, storable, waking
+from replays_app.services import activity, contracts, redaction, sessions, states, storable, waking
 from replays_app.services.errors import Refused
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def report_incident(
                 take_revision(known, frozen.before, frozen.revision, actor)
             return Receipt(known, frozen.status, tuple(notes), frozen.redactions)
         contract = contract or _contract(project, body["contract"], may_lack_contract, notes)
+        title, labels = _redacted(project, title, labels)
         if agent is None:
             agent = _only_agent(project)
             if agent:
@@ -91,6 +92,14 @@ def report_incident(
         )
         activity.record(project, "reported", actor=actor, incident=incident, via=via)
     return Receipt(incident, "created", tuple(notes), frozen.redactions)
+
+
+def _redacted(project: Project, title: str | None, tags: list[str]) -> tuple[str | None, list[str]]:
+    """What is said beside the recording loses what the recording loses."""
+    if not (title or tags):
+        return title, tags
+    redactor = redaction.redactor(project)
+    return title and redactor.text(title), [storable.text(redactor.text(t), MAX_TAG) for t in tags]
 
 
 def _contract(

@@ -16,7 +16,7 @@ from replays_app.engine.formats.variables import refuse_variables
 from replays_app.engine.values import Json
 from replays_app.importers.trace import receipt_of
 from replays_app.models import Project, ReplaySession, SessionRevision
-from replays_app.services import storable
+from replays_app.services import redaction, storable
 from replays_app.services.errors import Refused
 
 if TYPE_CHECKING:
@@ -92,11 +92,9 @@ def freeze(
 
 def redact(value: dict[str, Json], project: Project) -> tuple[dict[str, Json], dict[str, int]]:
     """The one place where a recording loses what must not be kept, before it is hashed and stored;
-    and how many values of which kind it lost.
-
-    No rules exist yet, so it gives the value back as it is.
-    """
-    return value, {}
+    and how many values of which kind it lost. Raises Refused (services.redaction.redactor)."""
+    redactor = redaction.redactor(project)
+    return redactor.session(value), dict(redactor.counts)
 
 
 def session_of(revision: SessionRevision) -> Session:

@@ -26,7 +26,13 @@ from replays_app.models import (
     SessionRevision,
     Trace,
 )
-from replays_app.services import contracts, sessions, storable, trace_bodies
+from replays_app.services import (
+    contracts,
+    redaction,
+    sessions,
+    storable,
+    trace_bodies,
+)
 from replays_app.services.errors import Refused
 from replays_app.services.incidents import report_incident, take_revision
 
@@ -72,7 +78,7 @@ def take(
     content over an import's own revision is a new one. A trace that cannot be read is "refused",
     with why; nothing in it makes this raise.
     """
-    redactor = _gate(project)
+    redactor = redaction.redactor(project)
     try:
         found = readers.read(kind, list(items))
         with transaction.atomic():
@@ -229,7 +235,7 @@ def _keep(
 ) -> bool:
     """Whether the items are kept, beside the row that says where the incident comes from."""
     body, size = trace_bodies.pack(items)
-    redactor = _gate(project)
+    redactor = redaction.redactor(project)
     Trace.objects.update_or_create(
         project=project,
         kind=kind,
@@ -248,19 +254,6 @@ def _keep(
     )
     prune(project)
     return body is not None
-
-
-class _gate:
-    """sessions.redact over any value."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-
-    def json(self, value: Json) -> Json:
-        return sessions.redact({"value": value}, self.project)[0]["value"]
-
-    def text(self, value: str) -> str:
-        return str(self.json(value))
 
 
 def _known(project: Project, session_id: str) -> Incident | None:

@@ -1,0 +1,103 @@
+"""Check digits, which tell a real number from one that only looks like it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_VERHOEFF_D = (
+    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+    (1, 2, 3, 4, 0, 6, 7, 8, 9, 5),
+    (2, 3, 4, 0, 1, 7, 8, 9, 5, 6),
+    (3, 4, 0, 1, 2, 8, 9, 5, 6, 7),
+    (4, 0, 1, 2, 3, 9, 5, 6, 7, 8),
+    (5, 9, 8, 7, 6, 0, 4, 3, 2, 1),
+    (6, 5, 9, 8, 7, 1, 0, 4, 3, 2),
+    (7, 6, 5, 9, 8, 2, 1, 0, 4, 3),
+    (8, 7, 6, 5, 9, 3, 2, 1, 0, 4),
+    (9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+)
+_VERHOEFF_P = (
+    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+    (1, 5, 7, 6, 2, 8, 3, 0, 9, 4),
+    (5, 8, 0, 3, 7, 9, 6, 1, 4, 2),
+    (8, 9, 1, 6, 0, 4, 3, 5, 2, 7),
+    (9, 4, 5, 3, 1, 2, 6, 8, 7, 0),
+    (4, 2, 8, 6, 5, 7, 3, 9, 0, 1),
+    (2, 7, 9, 3, 8, 0, 6, 4, 1, 5),
+    (7, 0, 4, 6, 9, 1, 3, 2, 5, 8),
+)
+_DNI = "TRWAGMYFPDXBNJZSQVHLCKE"
+
+
+def digits(text: str) -> str:
+    return "".join(c for c in text if "0" <= c <= "9")
+
+
+def luhn(number: str) -> bool:
+    """ISO/IEC 7812-1, annex B."""
+    total = 0
+    for index, digit in enumerate(reversed(number)):
+        value = int(digit)
+        if index % 2:
+            value = value * 2 - 9 if value > 4 else value * 2
+        total += value
+    return total % 10 == 0
+
+
+def with_luhn(start: str) -> str:
+    """`start` and the digit that makes it valid."""
+    return next(start + digit for digit in "0123456789" if luhn(start + digit))
+
+
+def iban(text: str) -> bool:
+    """ISO 13616: modulo 97."""
+    compact = "".join(text.split()).upper()
+    return 15 <= len(compact) <= 34 and _modulo_97(compact) == 1
+
+
+def with_iban(country: str, account: str) -> str:
+    """The IBAN of an account, with its check digits."""
+    rest = _modulo_97(f"{country}00{account}")
+    return f"{country}{98 - rest:02d}{account}"
+
+
+def _modulo_97(compact: str) -> int:
+    turned = compact[4:] + compact[:4]
+    return int("".join(str(int(c, 36)) for c in turned)) % 97
+
+
+def us_social(number: str) -> bool:
+    """What the Social Security Administration may have given out; 9xx never."""
+    area, group, serial = number[:3], number[3:5], number[5:]
+    return area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
+
+
+def verhoeff(number: str) -> bool:
+    """India's Aadhaar."""
+    check = 0
+    for index, digit in enumerate(reversed(number)):
+        check = _VERHOEFF_D[check][_VERHOEFF_P[index % 8][int(digit)]]
+    return check == 0
+
+
+def brazil_cpf(number: str) -> bool:
+    values = [int(d) for d in number]
+    return len(set(values)) > 1 and all(
+        _weighted(values[:length], range(length + 1, 1, -1)) == values[length] for length in (9, 10)
+    )
+
+
+def _weighted(values: Sequence[int], weights: range) -> int:
+    rest = sum(v * w for v, w in zip(values, weights, strict=True)) * 10 % 11
+    return 0 if rest == 10 else rest
+
+
+def spain_dni(text: str) -> bool:
+    """DNI, and NIE with X, Y or Z for its first digit."""
+    compact = text.upper().replace("-", "").replace(" ", "")
+    number = {"X": "0", "Y": "1", "Z": "2"}.get(compact[0], compact[0]) + compact[1:-1]
+    return number.isdecimal() and _DNI[int(number) % 23] == compact[-1]
+
+
+def france_nir(number: str) -> bool:
+    return 97 - int(number[:13]) % 97 == int(number[13:15])

@@ -1,0 +1,260 @@
+"""Applies rules to texts, JSON values and sessions, and counts what it replaced."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from replays_app.engine.redaction.pseudonyms import WORD, Pseudonyms
+from replays_app.engine.redaction.recognisers import RECOGNISERS, Accepts, Find, Recogniser, Shape
+from replays_app.engine.redaction.rules import Rules, quiet_options, steps_of
+from replays_app.engine.values import Json
+
+FIELD = "field"  # the kind of what a path names
+SHORTEST_KNOWN = 4  # characters of a name that is then looked for everywhere
+# Of a session: what is the agent's or a person's. The rest is the format's own.
+_PARTS = ("id", "name", "input", "context", "recorded_output", "expected_failure")
+_OF_CALL = ("args", "response", "error", "headers", "seen")
+MEMORY = 64 << 20  # bytes, of all compiled patterns together: letters of any alphabet take room
+DEEPEST = 200  # levels of a value; below it stays as it is
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """Recognisers, compiled: one pass over a text says which of them may find something."""
+
+    finds: tuple[tuple[str, Shape, Any, Accepts], ...]
+    any: Any
+    fields: Mapping[str, tuple[Recogniser, Callable[[str], bool]]]
+
+
+@functools.lru_cache(maxsize=64)
+def _compile(rules: Rules) -> _Compiled:
+    found: list[tuple[str, Shape, Any, Accepts]] = []
+    options = quiet_options(MEMORY)
+    every = re2.Set.SearchSet(options)
+    own = [
+        Recogniser(name=p.name, title="", example="", finds=(Find(p.pattern),))
+        for p in rules.patterns
+    ]
+    active = [*own, *(r for r in RECOGNISERS if r.name not in rules.off)]
+    for recogniser in active:
+        for find in recogniser.finds:
+            every.Add(find.pattern)
+            compiled = re2.compile(find.pattern, options)
+            found.append((recogniser.name, recogniser.shape, compiled, find.accepts))
+    every.Compile()
+    fields = {name: (r, f.accepts) for r in active for f in r.fields for name in f.names}
+    return _Compiled(tuple(found), every if found else None, fields)
+
+
+class Redactor:
+    """`key`: the project's own, at least 16 random bytes. One for each recording: it counts, and a
+    name that a field gave is then found in the texts of the same recording too."""
+
+    def __init__(self, rules: Rules, key: bytes) -> None:
+        self._compiled = _compile(rules)
+        self._paths = tuple(steps_of(path) for path in rules.paths)
+        self._pseudonyms = Pseudonyms(key)
+        self._known: dict[str, str] = {}  # names from fields, and their pseudonyms
+        self._known_pattern: Any = None
+        self.counts: Counter[str] = Counter()
+
+    def text(self, text: str) -> str:
+        """`text` with pseudonyms in the place of what was found."""
+        spans = self._spans(text)
+        if spans:
+            parts, at = [], 0
+            for start, end, kind, shape in spans:
+                parts += [text[at:start], self._pseudonym(kind, shape, text[start:end])]
+                at = end
+            text = "".join([*parts, text[at:]])
+        return self._names(text)
+
+    def json(self, value: Json, *, keep_keys: Collection[str] = ()) -> Json:
+        """`keep_keys`: fields whose values are identifiers of machines, and stay."""
+        self._learn(value, 0)
+        return self._json(value, frozenset(keep_keys), 0)
+
+    def session(self, value: Mapping[str, Json]) -> dict[str, Json]:
+        """A replay-file value: what an agent, a tool or a person said in it."""
+        body: dict[str, Any] = dict(value)
+        for steps in self._paths:
+            body = self._at_path(body, steps)
+        self._learn(body, 0)
+        for name in _PARTS:
+            if name in body:
+                body[name] = self._json(body[name], frozenset(), 0)
+        if isinstance(body.get("tool_responses"), list | tuple):
+            body["tool_responses"] = [self._call(call) for call in body["tool_responses"]]
+        tools = (
+            body.get("replay", {}).get("tools") if isinstance(body.get("replay"), dict) else None
+        )
+        if isinstance(tools, dict):
+            body["replay"] = {
+                **body["replay"],
+                "tools": {n: self._stubs(t) for n, t in tools.items()},
+            }
+        return body
+
+    def _call(self, call: Json) -> Json:
+        if not isinstance(call, dict):
+            return call
+        return {k: self._json(v, frozenset(), 0) if k in _OF_CALL else v for k, v in call.items()}
+
+    def _stubs(self, tool: Json) -> Json:
+        if not isinstance(tool, dict):
+            return tool
+        changed = dict(tool)
+        if "stub" in tool:
+            changed["stub"] = self._json(tool["stub"], frozenset(), 0)
+        if isinstance(tool.get("stubs"), list | tuple):
+            changed["stubs"] = [self._call(stub) for stub in tool["stubs"]]
+        return changed
+
+    # --- Texts -----------------------------------------------------------------------------------
+
+    def _spans(self, text: str) -> list[tuple[int, int, str, Shape]]:
+        """Without overlaps; what comes first in the table wins, then what comes first in the
+        text."""
+        if self._compiled.any is None or len(text) < 3:
+            return []
+        # RE2 has no word for a lone surrogate.
+        readable = text.encode("utf-8", "replace").decode() if not text.isascii() else text
+        matched = self._compiled.any.Match(readable)
+        taken: list[tuple[int, int, str, Shape]] = []
+        for index in sorted(matched or ()):
+            kind, shape, pattern, accepts = self._compiled.finds[index]
+            for found in pattern.finditer(readable):
+                start, end = found.span(1 if pattern.groups else 0)
+                if end - start < 2 or not accepts(text[start:end], text, start, end):
+                    continue
+                if WORD in text[start:end] or any(s < end and start < e for s, e, *_ in taken):
+                    continue
+                taken.append((start, end, kind, shape))
+        return sorted(taken)
+
+    def _pseudonym(self, kind: str, shape: Shape, value: str) -> str:
+        self.counts[kind] += 1
+        return self._pseudonyms.of(kind, shape, value)
+
+    def _names(self, text: str) -> str:
+        """Names that a field gave, wherever they are said."""
+        if self._known_pattern is None or not text:
+            return text
+
+        def replaced(found: Any) -> str:
+            self.counts["name"] += 1
+            return self._known[found.group(1)]
+
+        if not text.isascii():
+            text = text.encode("utf-8", "replace").decode() if _has_surrogate(text) else text
+        result: str = self._known_pattern.sub(replaced, text)
+        return result
+
+    # --- Values ----------------------------------------------------------------------------------
+
+    def _json(self, value: Json, keep: frozenset[str], depth: int, key: str = "") -> Json:
+        if depth > DEEPEST:
+            return value
+        if key and not isinstance(value, dict | list | tuple | bool) and value is not None:
+            known, text = self._compiled.fields.get(_plain(key)), str(value)
+            if known is not None and WORD not in text and known[1](text):
+                return self._pseudonym(known[0].name, known[0].shape, text)
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {
+                (k if k in keep else self.text(k)): v
+                if k in keep
+                else self._json(v, keep, depth + 1, k)
+                for k, v in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self._json(item, keep, depth + 1, key) for item in value]
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**12:
+            text = self.text(str(value))
+            return value if text == str(value) else text
+        return value
+
+    def _learn(self, value: Json, depth: int, key: str = "") -> None:
+        """Collects the names that fields give, so that texts lose them too."""
+        before = len(self._known)
+        self._collect(value, depth, key)
+        if len(self._known) > before:
+            words = "|".join(re2.escape(n) for n in sorted(self._known, key=len, reverse=True))
+            self._known_pattern = re2.compile(rf"\b({words})\b", quiet_options())
+
+    def _collect(self, value: Json, depth: int, key: str) -> None:
+        if depth > DEEPEST:
+            return
+        if isinstance(value, dict):
+            for name, item in value.items():
+                self._collect(item, depth + 1, name)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                self._collect(item, depth + 1, key)
+        elif isinstance(value, str) and key:
+            known = self._compiled.fields.get(_plain(key))
+            is_name = known is not None and known[0].name == "name"
+            is_usable = SHORTEST_KNOWN <= len(value) <= 100 and not _has_surrogate(value)
+            if is_name and is_usable and WORD not in value:
+                self._known[value] = self._pseudonyms.of("name", "word", value)
+
+    # --- Paths -----------------------------------------------------------------------------------
+
+    def _at_path(self, value: Any, steps: tuple[str, ...]) -> Any:
+        """The whole value at the path is a pseudonym; a text that holds JSON is looked into."""
+        if not steps:
+            return self._whole(value)
+        step, rest = steps[0], steps[1:]
+        if isinstance(value, dict):
+            return {k: self._at_path(v, rest) if step in ("*", k) else v for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [
+                self._at_path(v, rest) if step in ("*", str(i)) else v for i, v in enumerate(value)
+            ]
+        if isinstance(value, str) and (inner := _structure(value)) is not None:
+            changed = self._at_path(inner, steps)
+            return value if changed == inner else json.dumps(changed, ensure_ascii=False)
+        return value
+
+    def _whole(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: self._whole(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._whole(v) for v in value]
+        if value is None or (isinstance(value, str) and (not value or value.startswith(WORD))):
+            return value
+        return self._pseudonym(
+            FIELD, "word", value if isinstance(value, str) else json.dumps(value)
+        )
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _structure(text: str) -> Any:
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def kinds(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The finds by kind, the most frequent first."""
+    yield from sorted(counts.items(), key=lambda item: (-item[1], item[0]))

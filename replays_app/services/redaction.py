@@ -1,0 +1,106 @@
+"""A project's rules of redaction, and the key of its pseudonyms."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from replays_app.engine.redaction import BadRules, Pattern, Redactor, Rules
+from replays_app.engine.values import Json
+from replays_app.models import Project
+from replays_app.services import activity, crypto
+from replays_app.services.errors import Refused
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+# Beside the rules in Project.redaction, encrypted: whoever has it could try values until one gives
+# a pseudonym.
+KEY = "key"
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a text or JSON value would become."""
+
+    before: str
+    after: str
+    counts: dict[str, int]
+
+
+def rules_of(project: Project) -> Rules:
+    """Raises Refused where what is stored cannot be read: nothing may pass unredacted."""
+    value = {name: part for name, part in project.redaction.items() if name != KEY}
+    try:
+        return Rules.from_value(value)
+    except BadRules as error:
+        raise Refused(
+            f"The project's redaction rules cannot be read: {error.message}",
+            remedy="Save them again under Settings, Redaction.",
+        ) from error
+
+
+def redactor(project: Project) -> Redactor:
+    """One for one recording. Raises Refused when the rules or the key cannot be read."""
+    return Redactor(rules_of(project), _key(project))
+
+
+def save_rules(
+    project: Project,
+    *,
+    off: Sequence[str],
+    patterns: Sequence[Pattern],
+    paths: Sequence[str],
+    actor: User | None,
+) -> Rules:
+    """From the next recording on. Raises Refused with the field."""
+    try:
+        rules = Rules.from_value(
+            {
+                "off": list(off),
+                "patterns": [{"name": p.name, "pattern": p.pattern} for p in patterns],
+                "paths": list(paths),
+            }
+        )
+    except BadRules as error:
+        raise Refused(error.message, remedy=error.remedy, field=error.field) from error
+    with transaction.atomic():
+        row = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        before = {name: part for name, part in row.redaction.items() if name != KEY}
+        after = rules.to_value()
+        if before != after:
+            row.redaction = row.redaction | after
+            row.save(update_fields=["redaction"])
+            said: dict[str, Json] = {
+                "off": ", ".join(after["off"]) or "none",
+                "patterns": ", ".join(p["name"] for p in after["patterns"]) or "none",
+                "paths": ", ".join(after["paths"]) or "none",
+            }
+            activity.record(row, "redaction changed", actor=actor, **said)
+    project.redaction = row.redaction
+    return rules
+
+
+def preview(project: Project, text: str) -> Preview:
+    """Nothing of it is stored. Raises Refused."""
+    ours = redactor(project)
+    return Preview(text, ours.text(text), dict(ours.counts))
+
+
+def _key(project: Project) -> bytes:
+    """Made with the first recording, and never changed: the same value keeps its pseudonym."""
+    if KEY not in project.redaction:
+        with transaction.atomic():
+            row = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+            if KEY not in row.redaction:
+                made = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+                row.redaction = row.redaction | {KEY: crypto.encrypt(made)}
+                row.save(update_fields=["redaction"])
+        project.redaction = row.redaction
+    return base64.b64decode(crypto.decrypt(project.redaction[KEY]))
