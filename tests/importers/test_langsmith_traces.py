@@ -1,11 +1,14 @@
-"""The twelve real traces come out exactly, whichever API answered and whichever runs it gave."""
+"""Real traces come out exactly, whichever API answered and whichever runs it gave."""
 
 from itertools import product
 
 import pytest
 
+from replays_app.engine.formats.document import Document
+from replays_app.engine.formats.session import read_session
+from replays_app.importers.convert import to_session
 from replays_app.importers.langsmith.runs import read_trace
-from tests.importers.traces import NAMES, PARTS, SHAPES, TRUTH, runs_of, seen, trace_of
+from tests.importers.traces import NAMES, PARTS, RECORDED, SHAPES, TRUTH, runs_of, seen, trace_of
 
 TRUTHS = {each["name"]: each for each in TRUTH}
 
@@ -43,3 +46,22 @@ def test_the_order_in_which_runs_arrive_does_not_matter(name, shape):
 def test_a_trace_without_failure_and_complaint_is_no_warning(name):
     wanted = bool(TRUTHS[name].get("warning"))
     assert trace_of(name, "v2").is_warning == wanted
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("truth", RECORDED, ids=[each["name"] for each in RECORDED])
+def test_a_recorded_trace_gives_what_its_libraries_did(truth, shape):
+    trace = trace_of(truth["name"], shape)
+    converted = to_session(trace)
+    session = read_session(converted.value, Document(converted.value, "trace"))
+    assert (trace.input, list(trace.context)) == (truth["input"], truth["context"])
+    assert [seen(call) for call in trace.calls] == truth["calls"]
+    assert (trace.output, trace.status, trace.error) == (
+        truth["output"],
+        truth["status"],
+        truth.get("error"),
+    )
+    assert trace.is_warning == truth.get("warning", False)
+    assert list(trace.unknown) == truth.get("unknown", [])
+    assert converted.receipt.completeness == truth["completeness"]
+    assert len(session.tool_responses) == converted.receipt.calls + converted.receipt.nested

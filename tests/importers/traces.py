@@ -1,4 +1,8 @@
-"""The twelve real traces, in each shape in which LangSmith gives runs, and their truth."""
+"""Real traces, in each shape in which LangSmith gives runs, and their truth.
+
+Twelve come with what their tools recorded. Those under `recorded/` were made with the libraries
+that they name, scripted models and plain tools, and hold only the root and its calls.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from replays_app.importers.trace import ToolCall, Trace
 DATA = Path(__file__).parents[1] / "data" / "langsmith"
 TRUTH: list[dict[str, Any]] = json.loads((DATA / "manifest.json").read_text())
 NAMES = [each["name"] for each in TRUTH]
+RECORDED: list[dict[str, Any]] = json.loads((DATA / "recorded" / "manifest.json").read_text())
 SHAPES = ("stored", "v1", "v2")
 PARTS = ("whole", "calls")  # the whole tree; or what a project's import asks for
 Runs = list[dict[str, Any]]
@@ -21,12 +26,13 @@ Runs = list[dict[str, Any]]
 
 @cache
 def _file(name: str) -> str:
-    return (DATA / f"{name}.json").read_text()
+    folder = DATA if name in NAMES else DATA / "recorded"
+    return (folder / f"{name}.json").read_text()
 
 
 def runs_of(name: str, shape: str = "stored", part: str = "whole") -> Runs:
     """A fresh copy. `name` may be short: s01."""
-    name = next(each for each in NAMES if each.startswith(name))
+    name = next((each for each in NAMES if each.startswith(name + "_")), name)
     data = json.loads(_file(name))
     runs = data["runs"]
     if part == "calls":
@@ -46,8 +52,8 @@ def one(runs: Runs, **fields: Any) -> dict[str, Any]:
 
 
 def seen(call: ToolCall) -> dict[str, Any]:
-    """A call as the manifest holds it, with its latency to the millisecond."""
-    value = {
+    """A call as the manifests hold it."""
+    value: dict[str, Any] = {
         "name": call.name,
         "kind": call.kind,
         "args": call.args,
@@ -56,7 +62,8 @@ def seen(call: ToolCall) -> dict[str, Any]:
         "latency_ms": call.latency_ms and round(call.latency_ms, 1),
     }
     more = {"artifact": call.artifact, "error": call.error, "seen": call.seen}
-    return value | {key: item for key, item in more.items() if item is not None}
+    value |= {key: item for key, item in more.items() if item is not None}
+    return value | ({"children": list(map(seen, call.children))} if call.children else {})
 
 
 def _stored(run: dict[str, Any], feedback: list[Any]) -> dict[str, Any]:
