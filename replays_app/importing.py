@@ -202,11 +202,11 @@ class _Work:
         rows: list[import_progress.Item] = []
         try:
             for fetched in self._each(connection.traces(project_of(roots), roots)):
+                self._go_on()
                 if self.previews:
                     rows += filter(None, [self._look(fetched)])
                 else:
                     self._take(fetched)
-                self._go_on()
         finally:
             if rows:
                 import_progress.add_rows(self.row, rows)

@@ -12,6 +12,11 @@ atexit.register(shutil.rmtree, _data, ignore_errors=True)
 os.environ.setdefault("FLAKESTORM_SECRET_KEY", "tests-only-" + "0" * 40)
 os.environ.setdefault("FLAKESTORM_DATA", str(_data))
 os.environ["FLAKESTORM_AGENT_HOSTS"] = "127.0.0.1, localhost, agents.example.com, *.allowed.example"
+os.environ["FLAKESTORM_SOURCE_HOSTS"] = (
+    "127.0.0.1, api.smith.langchain.com, eu.api.smith.langchain.com, cloud.langfuse.com"
+)
+for _name in ("LANGSMITH_API_KEY", "LANGSMITH_ENDPOINT", "LANGSMITH_WORKSPACE_ID"):
+    os.environ.pop(_name, None)
 os.environ.pop("FLAKESTORM_AGENTS", None)  # a test names its own file
 
 from flakestorm_web.settings import *  # noqa: E402, F403

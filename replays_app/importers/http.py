@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.connection import create_connection
@@ -38,6 +38,11 @@ class Session(requests.Session):
         self.mount("https://", adapter)
         self.mount("http://", adapter)
         self.hooks["response"].append(_read_bounded)
+
+    def mount(self, prefix: str, adapter: BaseAdapter) -> None:
+        """Ours alone: LangSmith's SDK mounts its own, which would connect to any address."""
+        if isinstance(adapter, _Adapter):
+            super().mount(prefix, adapter)
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """Raises requests' exceptions, TooLarge, and HostRefused (an OSError)."""

@@ -5,47 +5,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replays_app.engine.values import Json
+from replays_app.importers import readers
 from replays_app.importers.trace import Trace, UnusableTrace, all_calls
 from replays_app.models import Import, Incident, Project
-from replays_app.services import storable
+from replays_app.services import sessions, storable
 
 if TYPE_CHECKING:
     from replays_app.importers.langsmith.client import Fetched
 
 LONGEST = 300  # characters of what was asked, and of an error
 LONGEST_NAME = 100
+LOOKED_AT = 10 * LONGEST  # characters that are redacted
 Row = dict[str, Json]
 
 
 def row_of(row: Import, kind: str, fetched: Fetched) -> Row:
-    from replays_app.importers import readers
-    from replays_app.services import redaction
-
     if fetched.problem:
         return broken(fetched.id, fetched.problem)
     try:
         trace = readers.read(kind, fetched.runs)
     except UnusableTrace as error:
-        return broken(fetched.id, str(error))
+        said = _redacted({"problem": str(error)}, row.project)
+        return broken(fetched.id, said["problem"])
     calls = list(all_calls(trace.calls))
-    redactor = redaction.redactor(row.project)
-
-    def words(text: str | None, longest: int = LONGEST) -> str:
-        # Bounded twice: a pattern that is cut in the middle would not be recognised.
-        text = redactor.text((text or "")[: longest * 10])
-        return storable.text(" ".join(text.split()), longest)
-
+    said = _redacted(
+        {"name": trace.name, "input": input_of(trace), "error": trace.error or ""}, row.project
+    )
     return {
         "id": fetched.id,
         "session": f"{kind}-{trace.id}",
-        "name": words(trace.name, LONGEST_NAME),
-        "input": words(input_of(trace)),
+        "name": storable.text(said["name"], LONGEST_NAME),
+        "input": storable.text(said["input"], LONGEST),
+        "error": storable.text(said["error"], LONGEST),
         "started_at": trace.started_at.isoformat() if trace.started_at else None,
         "status": "warning" if trace.is_warning else trace.status,
-        "error": words(trace.error),
         "calls": len(calls),
         "failed_calls": sum(call.status != "success" for call in calls),
     }
+
+
+def _redacted(words: dict[str, str], project: Project) -> dict[str, str]:
+    """In one line each. Bounded before and after: what is cut in the middle is not recognised, and
+    a whole text may be megabytes."""
+    bounded: dict[str, Json] = {name: text[:LOOKED_AT] for name, text in words.items()}
+    found, _ = sessions.redact({"value": bounded}, project)
+    return {name: " ".join(str(text).split()) for name, text in found["value"].items()}
 
 
 def broken(trace: str, problem: str) -> Row:

@@ -227,10 +227,9 @@ _POISON = (
 
 def heartbeat(row: Import) -> Standing:
     """Renews the lease."""
-    if not import_progress.held(row).update(lease_until=_lease()):
-        return Standing(is_held=False)
     stop = Import.objects.filter(pk=row.pk, stop_requested=True).exists()
-    return Standing(is_held=True, stop_requested=stop)
+    is_held = bool(import_progress.held(row).update(lease_until=_lease()))
+    return Standing(is_held=is_held, stop_requested=is_held and stop)
 
 
 def release(row: Import) -> None:

@@ -17,7 +17,7 @@ from django.db import connections
 from redis.exceptions import RedisError
 from rq.serializers import JSONSerializer
 
-from replays_app.services.doorbell import QUEUES
+from replays_app.services.doorbell import IMPORTS, QUEUES, REPLAYS
 from replays_app.worker import TTL, DoorbellWorker
 
 AGAIN_AFTER = 1.0  # seconds; a worker that Redis has thrown out starts anew
@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Executes replays. Ends on SIGTERM or Ctrl-C, and gives back what it had not finished."
+    help = (
+        "Executes replays and imports. Ends on SIGTERM or Ctrl-C, and gives back what it had not "
+        "finished."
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
@@ -39,7 +42,7 @@ class Command(BaseCommand):
         parser.add_argument("--burst", action="store_true", help="end when the queues are empty")
 
     def handle(self, *, queues: list[str], burst: bool, **options: object) -> None:
-        _preload()
+        _preload(queues)
         while _work(queues, burst=burst):
             time.sleep(AGAIN_AFTER)
 
@@ -89,8 +92,13 @@ def _reap(options: int) -> None:
             pass
 
 
-def _preload() -> None:
+def _preload(queues: list[str]) -> None:
     """Before the first fork, so that no job pays for the imports."""
-    import aiohttp  # noqa: F401
+    if set(queues) & set(REPLAYS):
+        import aiohttp  # noqa: F401
 
-    import replays_app.jobs  # noqa: F401
+        import replays_app.jobs
+    if IMPORTS in queues:
+        from langsmith import Client, Langsmith  # noqa: F401
+
+        import replays_app.import_jobs  # noqa: F401
