@@ -5,38 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replays_app.engine.values import Json
-from replays_app.importers import readers
-from replays_app.importers.trace import Trace, UnusableTrace, all_calls
+from replays_app.importers import convert, readers
+from replays_app.importers.trace import UnusableTrace, all_calls
 from replays_app.models import Import, Incident, Project
-from replays_app.services import sessions, storable
+from replays_app.services import redaction, storable
 
 if TYPE_CHECKING:
     from replays_app.importers.langsmith.client import Fetched
 
 LONGEST = 300  # characters of what was asked, and of an error
 LONGEST_NAME = 100
-LOOKED_AT = 10 * LONGEST  # characters that are redacted
 Row = dict[str, Json]
 
 
 def row_of(row: Import, kind: str, fetched: Fetched) -> Row:
+    """Of the recording that an import would store, after the same gate."""
     if fetched.problem:
         return broken(fetched.id, fetched.problem)
+    redactor = redaction.redactor(row.project)
     try:
         trace = readers.read(kind, fetched.runs)
+        session = redactor.session(convert.to_session(trace).value)
     except UnusableTrace as error:
-        said = _redacted({"problem": str(error)}, row.project)
-        return broken(fetched.id, said["problem"])
+        return broken(fetched.id, redactor.text(str(error)))
     calls = list(all_calls(trace.calls))
-    said = _redacted(
-        {"name": trace.name, "input": input_of(trace), "error": trace.error or ""}, row.project
-    )
     return {
         "id": fetched.id,
-        "session": f"{kind}-{trace.id}",
-        "name": storable.text(said["name"], LONGEST_NAME),
-        "input": storable.text(said["input"], LONGEST),
-        "error": storable.text(said["error"], LONGEST),
+        "session": session["id"],
+        "name": _line(redactor.text(trace.name), LONGEST_NAME),
+        "input": _line(input_of(session["input"])),
+        "error": _line(redactor.text(trace.error or "")),
         "started_at": trace.started_at.isoformat() if trace.started_at else None,
         "status": "warning" if trace.is_warning else trace.status,
         "calls": len(calls),
@@ -44,22 +42,18 @@ def row_of(row: Import, kind: str, fetched: Fetched) -> Row:
     }
 
 
-def _redacted(words: dict[str, str], project: Project) -> dict[str, str]:
-    """In one line each. Bounded before and after: what is cut in the middle is not recognised, and
-    a whole text may be megabytes."""
-    bounded: dict[str, Json] = {name: text[:LOOKED_AT] for name, text in words.items()}
-    found, _ = sessions.redact({"value": bounded}, project)
-    return {name: " ".join(str(text).split()) for name, text in found["value"].items()}
+def _line(text: str, longest: int = LONGEST) -> str:
+    return storable.text(" ".join(text.split()), longest)
 
 
 def broken(trace: str, problem: str) -> Row:
     return {"id": trace, "problem": storable.text(problem, LONGEST)}
 
 
-def input_of(trace: Trace) -> str:
-    if isinstance(trace.input, str):
-        return trace.input
-    said = trace.input[-1].get("content") if trace.input else ""
+def input_of(said: Json) -> str:
+    """The text of an input, which may be the last turns of a conversation."""
+    if isinstance(said, list):
+        said = said[-1].get("content") if said else ""
     return said if isinstance(said, str) else str(said)
 
 

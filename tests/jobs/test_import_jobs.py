@@ -14,7 +14,7 @@ from django.db import connection
 from replays_app import import_jobs, importing
 from replays_app.engine.hosts import AllowedHosts
 from replays_app.models import Import, Incident
-from replays_app.services import crypto, doorbell, import_progress, trace_imports, traces
+from replays_app.services import crypto, doorbell, import_progress, redaction, trace_imports, traces
 from tests import factories
 from tests.fakes.langsmith_project import KEY, LangSmithProject, trace_id
 from tests.jobs.site import eventually
@@ -104,10 +104,19 @@ def test_a_preview_writes_nothing_and_what_is_chosen_is_fetched_anew(project, se
     assert [row["id"] for row in rows] == [trace_id(n) for n in range(5)]
     assert (rows[0]["name"], rows[0]["status"], rows[0]["calls"]) == ("agent", "error", 1)
     assert rows[0]["input"].startswith("What is order 0 of ")
+    assert "ada@example.com" not in str(preview.state)
     row = trace_imports.choose(preview, [trace_id(1), trace_id(3)], None)
     work()
     assert {item["trace"] for item in fresh(row).items} == {trace_id(1), trace_id(3)}
     assert Incident.objects.count() == 2
+
+
+def test_a_preview_keeps_what_the_project_hides_by_field_hidden(project, server):
+    redaction.save_rules(project, off=[], patterns=[], paths=["input"], actor=None)
+    preview = asked(source_at(project, server), purpose="preview")
+    work()
+    assert "What is order" not in str(fresh(preview).state)
+    assert len(fresh(preview).state["rows"]) == 5
 
 
 def test_one_run_comes_by_its_id_and_a_child_climbs(project, server):
