@@ -171,6 +171,17 @@ def replay_stub(**options: Any) -> int:
     return add_stubs(Options(**options))
 
 
+@cli.command("mcp-stdio", add_help_option=False)
+def mcp_stdio() -> int:
+    """Serve a replay's recorded tools to an agent that starts its MCP servers.
+
+    In place of the server's command. main.py runs it without coming here; this is for the help.
+    """
+    from replays_app.cli.mcp_stdio import main
+
+    return main([])
+
+
 @cli.group(cls=Words)
 def contract() -> None:
     """Look at contracts."""

@@ -19,6 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words == ["--version"]:
         sys.stdout.write(f"flakestorm {VERSION}\n")
         return 0
+    if words[:1] == ["mcp-stdio"]:
+        from replays_app.cli.mcp_stdio import main as serve  # without click: agents wait for it
+
+        return serve(words[1:])
     sys.excepthook = _fault_of_ours
     # Little of what is read becomes garbage before the end, and looking for it costs 5 % of it all.
     gc.set_threshold(50_000)

@@ -36,7 +36,8 @@ def make_server() -> MCPServer:
 
 
 def main() -> None:
-    sock = socket.create_server(("127.0.0.1", 0))
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.bind(("127.0.0.1", 0))
     config = uvicorn.Config(make_server().streamable_http_app(), log_level="error")
     server = uvicorn.Server(config)
 
