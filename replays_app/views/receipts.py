@@ -51,7 +51,7 @@ def receipt(request: HttpRequest, membership: Membership, pk: int) -> HttpRespon
         "unshown": len(lines) - len(shown),
         "said": import_words.said(row),
         "seen": import_words.seen(row),
-        "rows": preview_rows(project, row),
+        "rows": preview_rows(project, row, request.GET.get("choose", "")),
         "poll_ms": poll_ms,
         "stamp": f"{now:%H%M%S%f}",
         "may_respond": membership.at_least(RESPONDER),
@@ -89,15 +89,17 @@ def poll_ms_of(row: Import, now: datetime) -> int | None:
     return POLL_MS if age < SLOW_AFTER else SLOW_POLL_MS
 
 
-def preview_rows(project: Project, row: Import) -> list[dict[str, Any]]:
-    """The rows to choose from, each with the incident that is here already, if there is one."""
+def preview_rows(project: Project, row: Import, choose: str) -> list[dict[str, Any]]:
+    """The rows to choose from, each with the incident that is here already, if there is one.
+    `choose`: `all`, `none`, else those that are new."""
     rows: list[dict[str, Any]] = row.state.get("rows", [])
     here = import_preview.incidents_of(project, rows)
     return [
         {
             **each,
             "at": parse_datetime(each.get("started_at") or ""),
-            "incident": here.get(str(each.get("session"))),
+            "incident": (incident := here.get(str(each.get("session")))),
+            "chosen": choose != "none" and (choose == "all" or incident is None),
         }
         for each in rows
     ]

@@ -78,7 +78,7 @@ def test_files_are_imported_and_the_receipt_leads_on(open_page, site, tmp_path):
     page.goto(f"{site.known['base']}/import/")
     page.set_input_files("#id_files", [tmp_path / "good.yaml", tmp_path / "bad<b>.yaml"])
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.locator("h1")).to_contain_text("1 created, 1 refused")
+    expect(page.locator(".headline")).to_contain_text("1 new incident, 1 refused")
     expect(page.locator("table")).to_contain_text("did you mean input?")
     shot(page, "receipt")
     assert violations(page) == []

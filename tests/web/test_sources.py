@@ -355,6 +355,15 @@ def test_a_preview_shows_what_could_come_with_what_is_new_chosen(team, preview):
     assert boxes == {"t1": True, "t2": False}
 
 
+@pytest.mark.parametrize(
+    ("choose", "chosen"), [("new", ["t1"]), ("all", ["t1", "t2"]), ("none", []), ("odd", ["t1"])]
+)
+def test_all_or_none_are_chosen_without_javascript(team, preview, choose, chosen):
+    url = f"{team.url('import-receipt', preview.pk)}?choose={choose}"
+    tree = html.fromstring(team.client("responder").get(url).content)
+    assert tree.xpath("//input[@name='run'][@checked]/@value") == chosen
+
+
 def test_a_viewer_sees_a_preview_and_chooses_nothing(team, preview):
     page = receipt(team, preview, role="viewer")
     assert not html.fromstring(page.content).xpath("//input[@name='run']")
