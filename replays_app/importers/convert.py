@@ -100,29 +100,30 @@ def _version(trace: Trace) -> str | None:
 
 
 def _responses(trace: Trace) -> Iterator[dict[str, Json]]:
-    ids: set[str] = {""}
+    ids: dict[str, int] = {}
     for number, call in enumerate(trace.calls, 1):
         yield from _with_nested(call, None, f"call-{number}", ids, trace.started_at)
 
 
 def _with_nested(
-    call: ToolCall, parent: str | None, name: str, ids: set[str], began: datetime | None
+    call: ToolCall, parent: str | None, name: str, ids: dict[str, int], began: datetime | None
 ) -> Iterator[dict[str, Json]]:
     """A call, then what it called. Ids are unique, and given where a nested call needs one."""
     id = call.id or (name if call.children else None)
     if id is not None:
         id = _unique(id, ids)
-        ids.add(id)
     yield _response(call, id, parent, began)
     for number, child in enumerate(call.children, 1):
         yield from _with_nested(child, id, f"{name}.{number}", ids, began)
 
 
-def _unique(id: str, ids: set[str]) -> str:
-    number, free = 1, id
+def _unique(id: str, ids: dict[str, int]) -> str:
+    """`ids`: those in use, and how often each was wanted; the second gets `-2`."""
+    free = id
     while free in ids:
-        number += 1
-        free = f"{id}-{number}"
+        ids[id] += 1
+        free = f"{id}-{ids[id]}"
+    ids[free] = 1
     return free
 
 

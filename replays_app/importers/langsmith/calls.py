@@ -12,6 +12,7 @@ from replays_app.engine.values import Json
 from replays_app.importers.langsmith.asking import read_args
 from replays_app.importers.langsmith.inputs import structured_answer
 from replays_app.importers.langsmith.pairing import (
+    MAX_TRIED,
     Ask,
     Heard,
     Pairing,
@@ -76,7 +77,8 @@ class Calls:
         status = self._status(run)
         call_id = call_id_of(run) or (ask.call.id if ask else None)
         if (refused := _unknown_tool(run)) is not None:
-            return self._placed(run, ask, replace(refused, args=ask.call.args if ask else None))
+            args, latency = ask.call.args if ask else None, self._latency(run, heard)
+            return self._placed(run, ask, replace(refused, args=args, latency_ms=latency))
         call = ToolCall(
             name=run.name or run.type,
             kind="retriever" if run.type == "retriever" else "tool",
@@ -127,7 +129,7 @@ class Calls:
         """Not before the call that the model named before it in the same answer."""
         llm = ask.llm
         times = [llm.end or llm.start or self.tree.root.start or _NEVER]
-        before = [number for number in ask.siblings if number < ask.number]
+        before = range(max(ask.first, ask.number - MAX_TRIED), ask.number)
         times += [start for number in before if (start := self._starts.get(number))]
         return max(times)
 

@@ -39,7 +39,7 @@ class Input:
 
 def read_input(inputs: Json) -> Input | None:
     """None: nothing was asked. Texts win over messages only where there are no messages."""
-    if _is_empty(inputs):
+    if _holds_nothing(inputs):
         return None
     return _from_value(inputs, 0) or Input(value=_as_text(inputs))
 
@@ -122,9 +122,7 @@ def read_history(value: Json) -> tuple[Json, ...]:
 
 def read_answer(outputs: Json) -> str | None:
     """The text of an agent's answer. None: there is none."""
-    if _is_empty(outputs) or (
-        isinstance(outputs, Mapping) and all(map(_is_empty, outputs.values()))
-    ):
+    if _holds_nothing(outputs):
         return None
     found = _answer(outputs, 0)
     return _as_text(outputs) if found is None else found or None
@@ -192,6 +190,11 @@ def _generation(generation: Json) -> list[Message] | None:
 
 def _is_empty(value: Json) -> bool:
     return value is None or (isinstance(value, str | list | dict) and not value)
+
+
+def _holds_nothing(value: Json) -> bool:
+    is_hollow = isinstance(value, Mapping) and all(map(_is_empty, value.values()))
+    return is_hollow or _is_empty(value)
 
 
 def _as_text(value: Json) -> str:

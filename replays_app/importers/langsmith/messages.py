@@ -100,7 +100,9 @@ def read_messages(value: Json, *, texts: bool = False, depth: int = 0) -> list[M
         return None
     if len(value) == 1 and isinstance(value[0], list) and read_message(value[0]) is None:
         # [[…]]: the batch of one that llm runs hold.
-        return read_messages(value[0], texts=texts, depth=depth + 1)
+        batch = read_messages(value[0], texts=texts, depth=depth + 1)
+        if batch is not None:
+            return batch
     found: list[Message] = []
     for item in value:
         message = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +17,7 @@ from replays_app.importers.langsmith.messages import Message, read_messages, res
 from replays_app.importers.langsmith.tree import Run, Tree
 
 Args = dict[str, Json] | None
-MAX_TRIED = 200  # calls of one name, or results of one id, that are looked at for one run
+MAX_TRIED = 100  # calls of one name, or results of one id, that are looked at for one run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Ask:
     call: Asked
     llm: Run
     turn: int  # which of the models' runs it is
-    siblings: tuple[int, ...]  # the numbers of the calls asked for in the same answer
+    first: int  # the number of the first call of the same answer
     scope: str | None  # the tool run that the model run is inside
 
 
@@ -41,6 +41,10 @@ class Heard:
     told: Told
     at: datetime | None  # when that model run began
     scope: str | None  # the tool run that it is inside; "": what the root left, of any scope
+
+
+Free = dict[int, Ask]  # calls that no run answers yet, by number
+Fits = Callable[[Args, Args], bool]  # what was asked for, what the run got
 
 
 @dataclass(kw_only=True)
@@ -64,8 +68,8 @@ class Pairing:
         return None
 
     @cached_property
-    def by_name(self) -> dict[str, list[Ask]]:
-        named: dict[str, list[Ask]] = defaultdict(list)
+    def by_name(self) -> dict[str, deque[Ask]]:
+        named: dict[str, deque[Ask]] = defaultdict(deque)
         for ask in self.asks:
             named[ask.call.name].append(ask)
         return named
@@ -88,11 +92,10 @@ def _asks(tree: Tree) -> Iterator[Ask]:
     number = 0
     for turn, llm in enumerate(tree.models):
         calls = [call for each in output_messages(llm.outputs) or [] for call in each.asked]
-        numbers = tuple(range(number, number + len(calls)))
-        number += len(calls)
-        for each, call in zip(numbers, calls, strict=True):
-            scope = scope_of(tree, llm)
-            yield Ask(number=each, call=call, llm=llm, turn=turn, siblings=numbers, scope=scope)
+        first, scope = number, scope_of(tree, llm)
+        for number, call in enumerate(calls, first):
+            yield Ask(number=number, call=call, llm=llm, turn=turn, first=first, scope=scope)
+        number = first + len(calls)
 
 
 def scope_of(tree: Tree, run: Run) -> str | None:
@@ -130,32 +133,43 @@ def conversation(llm: Run) -> list[Message]:
 
 def _match(tree: Tree, pairing: Pairing) -> None:
     """By the call's id; else by name and arguments, then by arguments that the run holds among
-    others (bound defaults), then by name alone; each call once, and never before it was asked."""
-    free = {ask.number: ask for ask in pairing.asks}
-    left = []
+    others (bound defaults), then by name alone, then by arguments alone (the function has another
+    name than the tool); each call once, and never before it was asked."""
+    free: Free = {ask.number: ask for ask in pairing.asks}
+    left: list[Run] = []
     by_id: dict[str, list[Ask]] = defaultdict(list)
     for ask in pairing.asks:
         if ask.call.id:
             by_id[ask.call.id].append(ask)
     for run in tree.calls:
-        mine = [ask for ask in by_id.get(call_id_of(run) or "", []) if _came_before(ask, run)]
-        if mine:
-            pairing.of_run[run.id] = mine[-1]
-            free.pop(mine[-1].number, None)
+        mine = _last_before(by_id.get(call_id_of(run) or "", []), run)
+        if mine is not None:
+            pairing.of_run[run.id] = mine
+            free.pop(mine.number, None)
         elif call_id_of(run) is None:
             left.append(run)
-    for fits in (_same_args, among_args, _same_name):
+    for fits in (_same_args, among_args, _any_args):
         left = [run for run in left if not _take(tree, pairing, free, run, fits)]
+    for run in left:
+        if run.type == "tool":
+            others = islice(free.values(), MAX_TRIED)
+            _choose(tree, pairing, free, run, list(others), _telling_args)
 
 
-def _take(
-    tree: Tree, pairing: Pairing, free: dict[int, Ask], run: Run, fits: Callable[[Args, Args], bool]
+def _take(tree: Tree, pairing: Pairing, free: Free, run: Run, fits: Fits) -> bool:
+    named = pairing.by_name.get(run.name, deque())
+    while named and named[0].number not in free:
+        named.popleft()
+    still = [ask for ask in islice(named, MAX_TRIED) if ask.number in free]
+    return _choose(tree, pairing, free, run, still, fits)
+
+
+def _choose(
+    tree: Tree, pairing: Pairing, free: Free, run: Run, asks: list[Ask], fits: Fits
 ) -> bool:
-    args = run_args(run)
-    named = (ask for ask in pairing.by_name.get(run.name, ()) if ask.number in free)
-    for ask in islice(named, MAX_TRIED):
-        is_near = _came_before(ask, run) and scope_of(tree, run) == ask.scope
-        if is_near and fits(ask.call.args, args):
+    args, scope = run_args(run), scope_of(tree, run)
+    for ask in asks:
+        if ask.scope == scope and _came_before(ask, run) and fits(ask.call.args, args):
             pairing.of_run[run.id] = ask
             del free[ask.number]
             return True
@@ -169,6 +183,15 @@ def call_id_of(run: Run) -> str | None:
             if isinstance(place.get(key), str) and place[key]:
                 return str(place[key])
     return None
+
+
+def _last_before(asks: list[Ask], run: Run) -> Ask | None:
+    """Of several that share an id; they are in the order of time."""
+    start = run.start
+    if start is None:
+        return asks[-1] if asks else None
+    count = bisect_right(asks, start, key=lambda ask: ask.llm.start or start)
+    return asks[count - 1] if count else None
 
 
 def _came_before(ask: Ask, run: Run) -> bool:
@@ -186,8 +209,12 @@ def among_args(asked: Args, got: Args) -> bool:
     return all(key in got and got[key] == value for key, value in asked.items())
 
 
-def _same_name(asked: Args, got: Args) -> bool:
+def _any_args(asked: Args, got: Args) -> bool:
     return True
+
+
+def _telling_args(asked: Args, got: Args) -> bool:
+    return bool(asked) and among_args(asked, got)
 
 
 def run_args(run: Run) -> Args:
