@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -18,9 +19,11 @@ _WORDS = {
 
 
 def problem(
-    status: int, code: str, message: str, remedy: str = "", *, allow: str = ""
+    status: int, code: str, message: str, remedy: str = "", *, allow: str = "", **more: Any
 ) -> JsonResponse:
-    said = {"error": code, "message": message, **({"remedy": remedy} if remedy else {})}
+    """`more` is said, too, where it is not empty."""
+    said = {"error": code, "message": message, "remedy": remedy, **more}
+    said = {key: value for key, value in said.items() if value}
     response = JsonResponse(said, status=status)
     if allow:
         response["Allow"] = allow

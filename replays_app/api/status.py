@@ -9,21 +9,16 @@ from django.core import signing
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from ninja import NinjaAPI
-from ninja.errors import AuthenticationError, ValidationError
 
 from replays_app.access import never_stored
 from replays_app.api import reports
 from replays_app.api.errors import problem
+from replays_app.api.root import LINK_DAYS, api
 from replays_app.models import Batch
 from replays_app.queries.batch_result import Result, result_of
 from replays_app.services import tokens
 
-LINK_DAYS = 30
 _SALT = "batch status"
-
-# No docs page: it loads scripts from another host. The schema itself is at openapi.json.
-api = NinjaAPI(title="Flakestorm", version="1", docs_url=None, urls_namespace="api")
 
 
 def status_url(request: HttpRequest, batch: Batch) -> str:
@@ -80,26 +75,3 @@ def _result(request: HttpRequest, pk: int) -> Result | None:
 
 def _unknown(pk: int) -> HttpResponse:
     return problem(404, "not_found", f"There is no batch {pk} in the token's project.")
-
-
-@api.exception_handler(AuthenticationError)
-def _unauthorized(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-    response = problem(
-        401,
-        "unauthorized",
-        "This needs an API token with the scope read, or a signed link that is still valid.",
-        f"Send `Authorization: Bearer …`, or the whole status_url; it is valid for {LINK_DAYS} "
-        "days.",
-    )
-    response["WWW-Authenticate"] = "Bearer"
-    return response
-
-
-@api.exception_handler(ValidationError)
-def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    return problem(422, "invalid", "The request could not be read.")
-
-
-URLS = api.urls
-for _pattern in URLS[0]:
-    _pattern.callback.login_required = False  # tokens and links take the place of a login

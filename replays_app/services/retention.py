@@ -21,7 +21,7 @@ from replays_app.models import (
     Run,
     Trace,
 )
-from replays_app.services import activity, erasure
+from replays_app.services import activity, capture, erasure
 from replays_app.services.errors import Refused
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ BATCH = 50  # rows in one transaction; a run has up to 1,000 attempts
 LEAST, MOST = 1, 3650  # days
 PREVIEWS_FOR = timedelta(days=7)  # what nobody has chosen by then is somebody's data all the same
 UNDER_WAY = (Import.Status.QUEUED, Import.Status.RUNNING)
-KEYS_FOR = timedelta(hours=48)  # a client that tries again does it within these
 
 
 @dataclass(slots=True)
@@ -95,7 +94,7 @@ def retain(now: datetime | None = None, *, batch: int = BATCH) -> Erased:
         erasure.forget_imports(row.project, rows=[row])
     erased.imports += len(previews)
     erased.is_more = erased.is_more or len(previews) == batch
-    used = IdempotencyKey.objects.filter(created_at__lte=now - KEYS_FOR)
+    used = IdempotencyKey.objects.filter(created_at__lte=now - capture.KEPT)
     erased.keys += _delete(used, batch, erased)
     return erased
 

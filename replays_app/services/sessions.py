@@ -105,6 +105,18 @@ def session_of(revision: SessionRevision) -> Session:
     return read_session(revision.body, Document(revision.body, str(revision)))
 
 
+def receipt(revision: SessionRevision) -> dict[str, Json]:
+    """What came in with a revision, and what was lost; of one that was saved before there were
+    receipts, as far as its recording says. Empty where that was erased."""
+    if revision.receipt:
+        return dict(revision.receipt)
+    try:
+        session = session_of(revision)
+    except FormatError:
+        return {}
+    return {**receipt_of(session).to_json(), "redactions": {}}
+
+
 def erased_sentence(revision: SessionRevision) -> str:
     who = f" by {revision.erased_by}" if revision.erased_by else ""
     when = f"{revision.erased_at:%Y-%m-%d}" if revision.erased_at else "at an unknown time"

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 # What a token may do; each is for itself, none includes another. A scope is offered from the day
 # on which there is a door for it.
-SCOPES = {"read": "Read the results of batches."}
+SCOPES = {
+    "read": "Read the results of batches, and the state of incidents.",
+    "write": "Report incidents.",
+}
 MARK = "fsk_"  # so that people and secret scanners see what it is
 MAX_NAME = 100  # characters; the column's width
 MAX_KEY = 200  # characters; longer ones are not even hashed

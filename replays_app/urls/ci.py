@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from replays_app.api import status, webhook
+from replays_app.api import addresses, webhook
 from replays_app.views import batches, bulk, hooks
 
 project: list[URLPattern] = [
@@ -23,5 +23,5 @@ project: list[URLPattern] = [
 ]
 site: list[URLPattern | URLResolver] = [
     path("hooks/ci/<uuid:public_id>", webhook.ci, name="hook-ci"),
-    path("api/v1/", status.URLS),
+    path("api/v1/", addresses.URLS),
 ]

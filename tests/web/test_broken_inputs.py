@@ -7,18 +7,22 @@ legal text. No traceback, nothing half saved, memory bounded.
 from __future__ import annotations
 
 import io
+import json
 import re
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
 from lxml import html
 
 from replays_app import models
 from replays_app.cli.main import run
-from replays_app.services import imports
+from replays_app.services import capture, imports, limits, tokens
 from tests.broken_inputs import (
     BIDI,
     CONTROL,
@@ -161,6 +165,32 @@ def test_a_typed_text_says_what_is_wrong_or_becomes_an_incident(team):
             assert not added or item.kind in ("encoding", "binary"), item
         if not added:
             check_page(item, response)
+
+
+def test_the_api_says_what_is_wrong_or_takes_it_in_whole(team, monkeypatch):
+    """Every input there is: archives are no recording here, and 50 MB are not even read."""
+    monkeypatch.setattr(capture, "A_MINUTE", (limits.Rule(10_000, limits.MINUTE),))
+    _, key = tokens.create_token(team.project, "handler", ["write"], None, None)
+    headers = {"Authorization": f"Bearer {key}"}
+    client, url = Client(), reverse("api:incidents")
+    for item in inputs(without=set()):
+        before = rows()
+        media = "application/json" if item.filename.endswith(".json") else "application/yaml"
+        # The test client drops the type of an empty body.
+        content = item.content or b" "
+        response = client.post(url, content, content_type=media, headers=headers)
+        added = int(response.status_code == 201)
+        assert [b - a for a, b in zip(before, rows(), strict=True)] == [added] * 3 + [0], item
+        answer = response.json()
+        check_words(item, json.dumps(answer, ensure_ascii=False))
+        if item.expect == "kept":
+            assert added, (item, answer)
+            check_page(item, team.client("viewer").get(urlsplit(answer["url"]).path))
+        elif item.is_zip or item.expect == "refused":
+            assert response.status_code in (400, 413, 422), (item, answer)
+        if not added:
+            assert answer["message"], (item, answer)
+            assert answer["error"] in ("invalid", "refused", "too_large"), (item, answer)
 
 
 HOSTILE = (*XSS, *BIDI, *(t for t in CONTROL if "\ud83d" not in t), f"${{{SECRET}}}", "9" * 5_000)

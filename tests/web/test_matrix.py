@@ -163,6 +163,8 @@ RULES: dict[str, Rule] = {
     "hook-switch": ADMINS("hook row"),
     "delivery": page("admin")("hook row", "delivery"),
     "hook-ci": Rule(write=PUBLIC, done=NO_KEY)("hook"),
+    "api:incidents": Rule(write=PUBLIC, done=NO_KEY),
+    "api:incident": page(PUBLIC, got=NO_KEY, head=False)("key"),
     "api:batch": page(PUBLIC, got=NO_KEY, head=False)("batch"),
     "api:batch-junit": page(PUBLIC, got=NO_KEY, head=False)("batch"),
     # Fixed texts of django-ninja, which looks at no method.
