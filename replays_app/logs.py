@@ -113,5 +113,7 @@ def config(format_name: str, level: str) -> dict[str, Any]:
             # replays_app.middleware writes the line of a request.
             "gunicorn.access": {"handlers": [], "propagate": False, "level": "CRITICAL"},
             "gunicorn.error": {"handlers": [], "propagate": True},
+            # A line for every request that an import sends would be too many.
+            "httpx2": {"handlers": [], "propagate": True, "level": "WARNING"},
         },
     }

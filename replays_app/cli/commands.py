@@ -20,12 +20,6 @@ COMMANDS_NOT_YET = {
     "contract run": "to check a contract file: flakestorm contract validate",
     "contract score": "to check a contract file: flakestorm contract validate",
 }
-OPTIONS_NOT_YET = {
-    "--from-langsmith": "write the trace as a replay file; docs/formats.md has the fields",
-    "--from-langsmith-project": "write the traces as replay files; docs/formats.md has the fields",
-    "--filter-status": "it belongs to the import from LangSmith",
-    "--run": "it belongs to the import from LangSmith; a replay file is run as it is",
-}
 
 
 def not_yet(name: str, instead: str) -> click.UsageError:
@@ -42,23 +36,6 @@ class Words(click.Group):
         if name in COMMANDS_NOT_YET:
             raise not_yet(f"flakestorm {name}", COMMANDS_NOT_YET[name])
         return super().resolve_command(ctx, args)
-
-
-def _options_not_yet(command: Any) -> Any:
-    def refuse(_: click.Context, option: click.Parameter, value: object) -> None:
-        if value:
-            raise not_yet(option.opts[0], OPTIONS_NOT_YET[option.opts[0]])
-
-    for name in OPTIONS_NOT_YET:
-        command = click.option(
-            name,
-            is_flag=name == "--run",
-            hidden=True,
-            is_eager=True,
-            expose_value=False,
-            callback=refuse,
-        )(command)
-    return command
 
 
 _PATH = click.Path(path_type=Path)
@@ -91,7 +68,8 @@ def replay() -> None:
     "outputs",
     multiple=True,
     metavar="PATH",
-    help="Write a report: .html, .json or .xml (JUnit); a directory/ for all three.",
+    help="Write a report: .html, .json or .xml (JUnit); a directory/ for all three. With "
+    "--from-langsmith: where the replay files go, .yaml, .json or a directory.",
 )
 @click.option(
     "--attempts",
@@ -123,9 +101,51 @@ def replay() -> None:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print only problems and the summary.")
 @click.option("--no-color", is_flag=True, help="No colour (NO_COLOR=1 does the same).")
-@_options_not_yet
+@click.option(
+    "--from-langsmith",
+    metavar="RUN",
+    help="Import one trace: the id of any of its runs, the address of its page, or a share link.",
+)
+@click.option("--from-langsmith-project", metavar="NAME", help="Import the traces of a project.")
+@click.option(
+    "--filter-status",
+    type=click.Choice(["error", "warning", "all"]),
+    default="error",
+    show_default=True,
+    help="Of a project: traces that failed, that ended well with trouble inside, or all.",
+)
+@click.option(
+    "--date-range",
+    metavar="RANGE",
+    help="Of a project: last_7_days, last_12_hours …, or FROM/TO as ISO dates.",
+)
+@click.option(
+    "--min-latency-ms",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Of a project: traces that took so long.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="Of a project: the newest so many.",
+)
+@click.option(
+    "--filter",
+    "more_filter",
+    metavar="EXPRESSION",
+    default="",
+    help="Of a project: more in LangSmith's filter language.",
+)
+@click.option("--redact", is_flag=True, help="Personal data and secrets become pseudonyms.")
+@click.option("--run", is_flag=True, help="Replay what was imported.")
 def replay_run(**options: Any) -> int:
     """Replay session files, or the sessions that the configuration names.
+
+    With --from-langsmith or --from-langsmith-project, import traces as replay files; with --run
+    too, replay them. The key comes from LANGSMITH_API_KEY.
 
     The agent gets the recorded answers of its tools, and its own answer is checked against the
     session's contract.

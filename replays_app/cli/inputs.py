@@ -9,7 +9,7 @@ from pathlib import Path
 
 from replays_app.cli.results import Case
 from replays_app.engine.contracts.judge import judge_recording
-from replays_app.engine.formats.config import Config, LangsmithSource, read_config
+from replays_app.engine.formats.config import Config, read_config
 from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.directory import (
     Found,
@@ -34,16 +34,36 @@ class Inputs:
         return {problem.source for problem in self.broken}
 
 
-def gather(paths: Iterable[Path], config_path: Path, *, lenient: bool) -> Inputs:
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """Sessions from elsewhere than files."""
+
+    sessions: list[Located] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    broken: list[Problem] = field(default_factory=list)
+
+
+def gather(
+    paths: Iterable[Path],
+    config_path: Path,
+    *,
+    lenient: bool,
+    imported: Imports | None = None,
+) -> Inputs:
     """Reads everything before anything is sent. A broken session stops no other; a configuration
-    that cannot be used raises FormatError."""
+    that cannot be used raises FormatError. `imported`: sessions that were just imported, in place
+    of those that the configuration names."""
     paths = list(paths)
     warnings: list[Problem] | None = [] if lenient else None
     config = _config(config_path, warnings)
-    found = _find(paths, config, warnings)
-    notes = [*config.notes, *_not_imported(config, named=bool(paths))]
+    found = Found() if imported and not paths else _find(paths, config, warnings)
+    more = imported or (_sources(config) if not paths and config.sources else Imports())
+    for located in more.sessions:
+        found.take(located)
+    notes = [*config.notes, *more.notes]
     notes += [f"skipped {path}: {why}" for path, why in found.skipped]
     broken = [problem for error in found.broken for problem in error.problems]
+    broken += more.broken
     contracts = _Contracts(config, notes, broken)
     cases = [case for located in found.sessions if (case := contracts.case(located))]
     notes += [f"warning: {problem}" for problem in warnings or ()]
@@ -71,15 +91,12 @@ def _find(paths: list[Path], config: Config, lenient: list[Problem] | None) -> F
     return merged
 
 
-def _not_imported(config: Config, *, named: bool) -> list[str]:
-    """Sources stand for sessions that a replay without a path would be expected to hold."""
-    if named:
-        return []
-    return [
-        "replays.sources is not imported by this version: "
-        + (f"project {s.project}" if isinstance(s, LangsmithSource) else f"run {s.run_id}")
-        for s in config.sources
-    ]
+def _sources(config: Config) -> Imports:
+    """Sources stand for sessions that a replay without a path is expected to hold."""
+    from replays_app.cli.langsmith import gather_sources
+
+    found = gather_sources(config)
+    return Imports(found.sessions, found.notes, found.broken)
 
 
 def _nothing(paths: list[Path], config_path: Path) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from replays_app.cli import reports
-from replays_app.cli.inputs import Inputs, gather
+from replays_app.cli.inputs import Imports, Inputs, gather
 from replays_app.cli.main import INTERRUPTED, UNUSABLE
 from replays_app.cli.printing import session_block
 from replays_app.cli.results import Attempt, Case, ReplaySummary, SessionResult, Totals, in_words
@@ -50,6 +50,19 @@ class Options:
     project: str = "default"
     quiet: bool = False
     no_color: bool = False
+    from_langsmith: str | None = None
+    from_langsmith_project: str | None = None
+    filter_status: str = "error"
+    date_range: str | None = None
+    min_latency_ms: float | None = None
+    limit: int | None = None
+    more_filter: str = ""
+    redact: bool = False
+    run: bool = False
+
+    @property
+    def imports(self) -> bool:
+        return self.from_langsmith is not None or self.from_langsmith_project is not None
 
 
 class Unusable(Exception):
@@ -60,6 +73,8 @@ def replay_sessions(options: Options) -> int:
     """The command's exit code. Whatever stops it before the first request is said, and is 2."""
     screen = Screen(quiet=options.quiet, no_color=options.no_color)
     try:
+        if options.imports:
+            return _import(options, screen)
         return _replay(options, screen)
     except (FormatError, reports.CannotWrite, Unusable) as error:
         for line in str(error).splitlines():
@@ -67,9 +82,64 @@ def replay_sessions(options: Options) -> int:
         return UNUSABLE
 
 
-def _replay(options: Options, screen: Screen) -> int:
+def _import(options: Options, screen: Screen) -> int:
+    """Imports from LangSmith; with --run, replays what came."""
+    from replays_app.cli import importing
+
+    if options.paths:
+        raise Unusable("name files, or what to import from LangSmith, not both")
+    files, more = importing.split_outputs(options.outputs)
+    wanted = importing.Wanted(
+        run=options.from_langsmith,
+        project=options.from_langsmith_project,
+        status=options.filter_status,
+        when=options.date_range,
+        min_latency_ms=options.min_latency_ms,
+        limit=options.limit,
+        more=options.more_filter,
+        redact=options.redact,
+    )
+    if wanted.run is not None and wanted.project is not None:
+        raise Unusable("--from-langsmith and --from-langsmith-project: name one of the two")
+    if wanted.project is not None and not files and not options.run:
+        raise Unusable("-o is missing: name the directory for the replay files, or add --run")
+    try:
+        outcome = importing.import_traces(
+            wanted,
+            files,
+            screen,
+            contract=_contract_of(options.config),
+            prints=not options.run,
+        )
+    except importing.Unusable as error:
+        raise Unusable(str(error)) from error
+    if options.run:
+        imported = Imports(outcome.sessions, [], outcome.broken)
+        return _replay(replace(options, outputs=tuple(more)), screen, imported)
+    for broken in outcome.broken:
+        screen.error(one_line(str(broken), 2_000))
+    counted = ", ".join(f"{n} {status}" for status, n in sorted(outcome.counts.items()))
+    screen.note(counted or "nothing imported")
+    return UNUSABLE if outcome.broken else 0
+
+
+def _contract_of(config: Path) -> str:
+    """The name of the configuration's one contract; empty where there is none, or no telling."""
+    from replays_app.engine.formats.session_file import load_file
+
+    try:
+        documents = load_file(config)
+    except FormatError:
+        return ""
+    value = documents[0].value if documents else None
+    contract = value.get("contract") if isinstance(value, dict) else None
+    name = contract.get("name") if isinstance(contract, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _replay(options: Options, screen: Screen, imported: Imports | None = None) -> int:
     destinations = reports.destinations(options.outputs)
-    inputs = gather(options.paths, options.config, lenient=options.lenient)
+    inputs = gather(options.paths, options.config, lenient=options.lenient, imported=imported)
     agent = _agent(inputs.config, options)
     for note in inputs.notes:
         screen.note(one_line(note, 2_000))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from replays_app.cli import VERSION
-from replays_app.cli.commands import COMMANDS_NOT_YET, OPTIONS_NOT_YET
+from replays_app.cli.commands import COMMANDS_NOT_YET
 from replays_app.cli.main import run
 from tests.cli.support import COMMAND, ROOT, environment, flakestorm
 
@@ -72,16 +72,6 @@ def test_a_command_of_flakestorm_that_is_not_here_says_what_does_instead(
     error = capsys.readouterr().err
     assert f"flakestorm {name} is not available in this version: " in error
     assert COMMANDS_NOT_YET[name] in error
-
-
-@pytest.mark.parametrize("name", OPTIONS_NOT_YET)
-def test_an_option_of_flakestorm_that_is_not_here_says_what_does_instead(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    value = [] if name == "--run" else ["x"]
-    assert run(["replay", "run", name, *value]) == 2
-    error = capsys.readouterr().err
-    assert f"{name} is not available in this version: {OPTIONS_NOT_YET[name]}" in error
 
 
 def uncaught(tmp_path: Path, **env: str) -> subprocess.CompletedProcess[str]:

@@ -159,9 +159,12 @@ class Connection:
         for root in (root for trace, root in zip(ids, roots, strict=True) if not trace):
             yield Fetched("", [], f"A root without an id ({str(root.get('name'))[:80]}).")
         for chunk in chunks([i for i in given if i], TRACES_AT_ONCE):
-            runs = self._runs_of(project, chunk)
+            runs, problems = self._runs_of(project, chunk)
             for trace in chunk:
-                yield _fetched(trace, runs.get(trace, []), given[trace])
+                if trace in problems:
+                    yield Fetched(trace, [], problems[trace])
+                else:
+                    yield _fetched(trace, runs.get(trace, []), given[trace])
 
     def one(self, reference: str) -> Fetched:
         """The trace of one run: its id, the address of its page, or a share link. The run may be
@@ -273,8 +276,10 @@ class Connection:
         body |= {"filter": expression} if expression else {}
         return self._page_v2(body, cursor)
 
-    def _runs_of(self, project: str, traces: Sequence[str]) -> dict[str, list[Run]]:
-        """By trace. Answers that are too long are asked for in halves."""
+    def _runs_of(
+        self, project: str, traces: Sequence[str]
+    ) -> tuple[dict[str, list[Run]], dict[str, str]]:
+        """By trace, and why there are none. Answers that are too long are asked for in halves."""
         found: dict[str, list[Run]] = {trace: [] for trace in traces}
         try:
             for rows, _ in self._children(project, traces):
@@ -284,10 +289,12 @@ class Connection:
                         runs.append(row)
         except AnswerTooLarge:
             if len(traces) == 1:
-                return found
+                return {}, {traces[0]: "This trace is too long to be read in one answer."}
             half = len(traces) // 2
-            return self._runs_of(project, traces[:half]) | self._runs_of(project, traces[half:])
-        return found
+            first, why = self._runs_of(project, traces[:half])
+            second, why_not = self._runs_of(project, traces[half:])
+            return first | second, why | why_not
+        return found, {}
 
     def _children(
         self, project: str, traces: Sequence[str]
