@@ -184,8 +184,7 @@ def agent(*tools: str) -> str:
 def test_what_was_imported_is_replayed_at_once_with_its_files_and_reports(langsmith, refunds):
     Path("flakestorm.yaml").write_text(agent("lookup_order", "refund_payment"))
     words = ["--from-langsmith", refunds, "--run", "-o", "replay.yaml", "-o", "result.xml"]
-    code = run(["replay", "run", *words])
-    assert code in (0, 1)  # the agent is not this incident's; it was asked, and judged
+    run(["replay", "run", *words])  # the agent is not this incident's, so that it diverges
     assert session("replay.yaml")["source"] == "langsmith"
     assert f"langsmith-{refunds}" in Path("result.xml").read_text()
 
@@ -205,12 +204,12 @@ def test_sources_of_the_configuration_are_replayed_with_it(langsmith, auto, caps
     Path("flakestorm.yaml").write_text(
         agent(*TOOLS) + SOURCES % (uuid_of("trace", 1), PROJECT, auto)
     )
-    code = run(["replay", "run", "-o", "result.json"])
+    run(["replay", "run", "-o", "result.json"])
     seen = capsys.readouterr()
-    ids = {s["id"] for s in json.loads(Path("result.json").read_text())["sessions"]}
+    replayed = json.loads(Path("result.json").read_text())["sessions"]
+    ids = {s["id"] for s in replayed if s["attempts"]}
     wanted = {f"langsmith-{uuid_of('trace', 1)}"} | ({FILE[:-5]} if auto == "true" else set())
     assert ids == wanted, seen.err
-    assert code in (0, 1)
     assert ("is not imported without auto_import" in seen.err) == (auto == "false")
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import copy
+import functools
 import json
 import re
 import threading
 import time
 import uuid
 from collections import Counter, deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -163,19 +165,20 @@ class FakeLangSmith:
             low = (datetime.now(UTC) - timedelta(days=1)).isoformat()
         ids, trace = body.get("ids" if v2 else "id"), body.get("trace_id" if v2 else "trace")
         error = body.get("has_error" if v2 else "error")
-        kept = []
+        test, kept = compiled(body.get("filter") or ""), []
+        low, high = _moment(low), _moment(high)
         for run in self.runs.values():
             is_root = run.get("parent_run_id") is None
-            start = _moment(run.get("start_time"))
             if (
                 (ids and run["id"] not in ids)
                 or (trace and run["trace_id"] != trace)
                 or (body.get("is_root") and not is_root)
                 or (error is not None and bool(run.get("error")) != error)
-                or (low and start and start < _moment(low))
-                or (high and start and start > _moment(high))
-                or not matches(body.get("filter") or "", run)
+                or not test(run)
             ):
+                continue
+            start = _moment(run.get("start_time"))
+            if start and ((low and start < low) or (high and start > high)):
                 continue
             kept.append(run)
         return sorted(kept, key=lambda r: (str(r.get("start_time")), r["id"]), reverse=True)
@@ -324,34 +327,44 @@ class _Handler(BaseHTTPRequestHandler):
         return {"items": [{n: v.get(n) for n in names} for v in views], "next_cursor": following}
 
 
-def matches(text: str, run: Run) -> bool:
+Test = Callable[[Run], bool]
+
+
+@functools.cache
+def compiled(text: str) -> Test:
     """The filters that our client writes; anything else is a bad request."""
     text = text.strip()
     if not text:
-        return True
+        return lambda _: True
     if found := re.fullmatch(r"(and|or)\((.*)\)", text, re.S):
         parts = list(_parts(found[2]))
         if found[1] == "and" and parts[0].startswith("eq(metadata_key"):
             key, value = (json.loads(p.partition(", ")[2][:-1]) for p in parts)
-            return str(run["extra"].get("metadata", {}).get(key)) == value
-        results = [matches(part, run) for part in parts]
-        return all(results) if found[1] == "and" else any(results)
+            return lambda run: str(run["extra"].get("metadata", {}).get(key)) == value
+        tests = [compiled(part) for part in parts]
+        joined = all if found[1] == "and" else any
+        return lambda run: joined(test(run) for test in tests)
     found = re.fullmatch(r"(\w+)\((\w+), (.*)\)", text, re.S)
     if not found:
         raise _Refused(400, {"detail": f"Invalid filter near {text[:20]!r}"})
     verb, field, wanted = found[1], found[2], json.loads(found[3])
     if (verb, field) == ("gte", "latency"):
-        end, start = _moment(run.get("end_time")), _moment(run.get("start_time"))
-        return bool(end and start) and (end - start).total_seconds() >= wanted
+        return lambda run: _seconds(run) >= wanted
     if (verb, field) == ("eq", "is_root"):
-        return (run.get("parent_run_id") is None) == wanted
+        return lambda run: (run.get("parent_run_id") is None) == wanted
     if verb == "eq":
-        return run.get(field) == wanted
+        return lambda run: run.get(field) == wanted
     if verb == "has":
-        return wanted in (run.get(field) or [])
+        return lambda run: wanted in (run.get(field) or [])
     if verb == "in":
-        return run.get(field) in wanted
+        values = frozenset(wanted)
+        return lambda run: run.get(field) in values
     raise _Refused(400, {"detail": f"Unknown comparator {verb!r}"})
+
+
+def _seconds(run: Run) -> float:
+    end, start = _moment(run.get("end_time")), _moment(run.get("start_time"))
+    return (end - start).total_seconds() if end and start else -1.0
 
 
 def _parts(text: str) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from replays_app.engine.hosts import AllowedHosts
 from replays_app.importers.langsmith.client import Connection, Fetched
 from replays_app.importers.langsmith.errors import ImportProblem, Stopped
-from replays_app.importers.langsmith.pacing import seconds_of
+from replays_app.importers.langsmith.pacing import Pacer, seconds_of
 from replays_app.importers.langsmith.query import Query, children_filter, date_range
 from replays_app.importers.langsmith.references import read_reference
 from replays_app.importers.readers import read
@@ -115,9 +115,7 @@ def assert_is(truth: dict, trace) -> None:
 @pytest.mark.parametrize(("backend", "most"), [("v2", 15), ("v1", 40)])
 def test_five_hundred_roots_cost_few_requests_inside_the_published_limits(backend, most):
     time = Time()
-    with FakeLangSmith(make_runs(500, 13), backend=backend, limits=True) as fake:
-        # The fake counts on a real clock, on which no time passes: waits must really be asked for.
-        fake.limits = False
+    with FakeLangSmith(make_runs(500, 13), backend=backend) as fake:
         connection = connect(fake, time)
         found = fetch_all(connection, limit=500)
 
@@ -125,19 +123,30 @@ def test_five_hundred_roots_cost_few_requests_inside_the_published_limits(backen
     assert sum(len(each.runs) for each in found) == 500 * 7  # a root, three tools, three models
     assert len(fake.requests) <= most
     queries = sum(r["path"].endswith("/runs/query") for r in fake.requests)
-    if backend == "v1":  # 15 in 10 s, of which nine tenths are taken
-        assert time.now >= (queries // 13 - 1) * 10
+    if backend == "v1":  # 15 in 10 s
+        assert time.now >= (queries - 1) // 15 * 10
 
 
-def test_a_server_that_limits_is_never_asked_too_often():
-    with FakeLangSmith(make_runs(30, 4), backend="v1", limits=True) as fake:
+def test_a_limit_is_kept_in_every_window_and_costs_nothing_below_it():
+    time, sent = Time(), []
+    pacer = Pacer({"query": (15, 10.0)}, pause=time.pause, clock=time.clock)
+    for _ in range(50):
+        pacer.take("query")
+        pacer.take("without a limit")
+        sent.append(time.now)
+    assert sent[14] == 0.0
+    assert all(sent[n + 15] - sent[n] >= 10 for n in range(35))
+
+
+def test_a_server_that_limits_after_all_is_waited_for():
+    with FakeLangSmith(make_runs(1), backend="v1", limits=True) as fake:
+        for _ in range(15):
+            fake.over_limit("POST", "/v1/runs/query")
+        fake.limits = True
         time = Time()
-        connection = connect(fake, time)
-        for _ in range(12):
-            list(connection.find(Query(project=PROJECT, status="all")))
-    statuses = [r["path"] for r in fake.requests]
-    assert len(statuses) == 14
-    assert time.now == 0.0  # 12 queries are below the limit
+        with pytest.raises(ImportProblem, match="asked too often"):
+            list(connect(fake, time).find(Query(project=PROJECT, status="all")))
+    assert time.now > 20  # four times what it asked for
 
 
 def test_only_what_is_read_is_asked_for():

@@ -13,7 +13,7 @@ from replays_app.importers.langsmith.errors import ImportProblem, Stopped
 
 SLICE_S = 0.5  # a wait asks so often whether it shall stop
 LONGEST_WAIT_S = 120.0  # that a server may ask for
-SHARE = 0.9  # of a published limit that we take
+MARGIN_S = 0.5  # by which a window is longer here: a request takes its time to arrive
 
 
 class Pacer:
@@ -41,7 +41,7 @@ class Pacer:
         if kind not in self._limits:
             return
         most, seconds = self._limits[kind]
-        sent, most = self._sent[kind], max(1, int(most * SHARE))
+        sent, seconds = self._sent[kind], seconds + MARGIN_S
         now = self._clock()
         while sent and now - sent[0] >= seconds:
             sent.popleft()
