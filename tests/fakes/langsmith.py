@@ -189,6 +189,7 @@ class FakeLangSmith:
         full = {**run, "status": status, "parent_run_ids": ancestors, "events": [], "session_id": 1}
         full["feedback_stats"] = self.feedback.get(run["id"])
         full["session_id"] = full["project_id"] = self.project_id
+        full["app_path"] = f"/o/org/projects/p/{self.project_id}/r/{run['id']}"
         if v2:
             full |= {"status": status.upper(), "run_type": str(run.get("run_type")).upper()}
             del full["session_id"], full["parent_run_id"]

@@ -14,7 +14,7 @@ from replays_app.importers.langsmith.client import Connection, Fetched
 from replays_app.importers.langsmith.errors import ImportProblem, Stopped
 from replays_app.importers.langsmith.pacing import Pacer, seconds_of
 from replays_app.importers.langsmith.query import Query, children_filter, date_range
-from replays_app.importers.langsmith.references import read_reference
+from replays_app.importers.langsmith.references import page_of, read_reference
 from replays_app.importers.readers import read
 from tests.fakes.langsmith import KEY, PROJECT, FakeLangSmith, make_runs, uuid_of
 from tests.importers.traces import NAMES, TRUTH, runs_of, seen
@@ -95,6 +95,8 @@ def test_one_trace_is_found_by_any_of_its_runs(backend, given, real_runs):
         fetched = connect(fake).one(reference)
 
     assert fetched.id == root
+    page = f"{fake.url}/o/org/projects/p/{fake.project_id}/r/{root}"
+    assert read("langsmith", fetched.runs).link == page
     assert_is(
         next(t for t in TRUTH if t["name"].startswith("s02")), read("langsmith", fetched.runs)
     )
@@ -415,6 +417,20 @@ def test_a_name_that_leads_to_a_forbidden_address_is_not_connected_to(monkeypatc
 
 RUN, P, TOKEN = uuid_of("r"), uuid_of("p"), uuid_of("t")
 PAGE = "https://smith.langchain.com/o/1/projects/p"
+
+
+@pytest.mark.parametrize(
+    ("api", "path", "wanted"),
+    [
+        ("https://api.smith.langchain.com", "/o/1/r/2", "https://smith.langchain.com/o/1/r/2"),
+        ("https://eu.api.smith.langchain.com", "/o/1", "https://eu.smith.langchain.com/o/1"),
+        ("https://langsmith.acme.example/ls", "/o/1", "https://langsmith.acme.example/o/1"),
+        ("https://api.smith.langchain.com", "None", ""),
+        ("https://api.smith.langchain.com", "//evil.example/o", ""),
+    ],
+)
+def test_the_address_of_a_page_is_that_of_the_installation(api, path, wanted):
+    assert page_of(api, path) == wanted
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from replays_app.importers.langsmith.api import Query as Asked
 from replays_app.importers.langsmith.errors import ImportProblem
 from replays_app.importers.langsmith.pacing import Pacer
 from replays_app.importers.langsmith.query import Query, children_filter, chunks
-from replays_app.importers.langsmith.references import Reference, read_reference, uuid_of
+from replays_app.importers.langsmith.references import Reference, page_of, read_reference, uuid_of
 from replays_app.importers.langsmith.sending import (
     LIMITS,
     RETENTION,
@@ -164,7 +164,7 @@ class Connection:
                 if trace in problems:
                     yield Fetched(trace, [], problems[trace])
                 else:
-                    yield _fetched(trace, runs.get(trace, []), given[trace])
+                    yield self._fetched(trace, runs.get(trace, []), given[trace])
 
     def one(self, reference: str) -> Fetched:
         """The trace of one run: its id, the address of its page, or a share link. The run may be
@@ -178,6 +178,14 @@ class Connection:
         if found.share:
             return self._shared(found.share)
         return self._of_run(found)
+
+    def _fetched(self, trace: str, runs: list[Run], root: Run | None) -> Fetched:
+        """With the address of the page that shows it; the runs name only its path."""
+        fetched = _fetched(trace, runs, root)
+        for run in fetched.runs:
+            if run.get("id") == trace and (page := page_of(self.url, str(run.get("app_path")))):
+                run["app_path"] = page
+        return fetched
 
     # --- One run ---------------------------------------------------------------------------------
 
@@ -195,7 +203,7 @@ class Connection:
             body |= _window_v2(Query(project=project).windows(datetime.now(UTC))[0])
             for rows, _ in self._pages_v2(body):
                 runs += rows
-        return _fetched(trace, runs, run)
+        return self._fetched(trace, runs, run)
 
     def _run(self, reference: Reference) -> Run:
         try:
@@ -249,7 +257,7 @@ class Connection:
             ) from error
         runs = _rows(answer)
         trace = str(runs[0].get("trace_id") or "") if runs else token
-        return _fetched(trace or token, runs, None)
+        return self._fetched(trace or token, runs, None)
 
     # --- Roots and their runs --------------------------------------------------------------------
 

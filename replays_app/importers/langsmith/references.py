@@ -59,6 +59,16 @@ def read_reference(text: str) -> Reference:
     return Reference(run=run, project=(uuid_of(project[1]) if project else None) or "", api=api)
 
 
+def page_of(api: str, path: str) -> str:
+    """The address of a page that `app_path` names, where the API is at `api`: in the cloud the
+    pages have a host of their own, in one's own installation it is the same. Empty: no page."""
+    if not path.startswith("/") or path.startswith("//"):
+        return ""
+    hosts = {url: f"https://{host}" for host, url in CLOUDS.items()}
+    parts = urlsplit(api)
+    return hosts.get(api, f"{parts.scheme}://{parts.netloc}") + path
+
+
 def uuid_of(text: str) -> str | None:
     """In its usual form; None: it is none."""
     try:
