@@ -136,6 +136,8 @@ def seed(rows: int) -> dict[str, str]:
         project, version, batches.Selection(keys=(first.key,)), actor=admin
     )
 
+    source, receipt, preview = imported(project, admin, min(rows, 1_000))
+
     def at(name: str, *args: Any, query: str = "") -> str:
         return reverse(name, args=[project.slug, *args]) + query
 
@@ -157,10 +159,45 @@ def seed(rows: int) -> dict[str, str]:
         "batch": at("batch", batch.pk),
         "replay many": at("incidents-replay"),
         "activity": at("activity"),
+        "sources": at("sources"),
+        "source": at("source", source.pk),
+        "import": at("import"),
+        "import, its receipt": at("import-receipt", receipt.pk),
+        "import, a preview": at("import-receipt", preview.pk),
         "people": at("people"),
         "hooks": at("hooks"),
         "retention": at("retention"),
     }
+
+
+def imported(project: Any, admin: Any, rows: int) -> tuple[Any, Any, Any]:
+    """As many sources as half a hundred, and of one an import and a preview with so many lines."""
+    from replays_app.services import import_progress, trace_imports
+    from tests import factories
+
+    sources = [factories.source(project, f"source {n}") for n in range(min(rows, 50))]
+    found = []
+    for purpose in ("import", "preview"):
+        trace_imports.request_project(sources[0], actor=admin, purpose=purpose)
+        row = trace_imports.claim()
+        row.items = [
+            import_progress.line(f"run {n}", "created", trace=f"t{n}", title=f"Answer {n}")
+            for n in range(rows if purpose == "import" else 0)
+        ]
+        row.save(update_fields=["items"])
+        if purpose == "preview":
+            shown = {
+                "name": "agent",
+                "input": "What was the revenue?",
+                "status": "error",
+                "calls": 3,
+            }
+            import_progress.add_rows(
+                row, [{"id": f"t{n}", "session": f"copy-{n}", **shown} for n in range(rows)]
+            )
+        import_progress.finish(row)
+        found.append(row)
+    return sources[0], *found
 
 
 def copies(rows: int, first: Any, run: Any) -> None:

@@ -193,7 +193,12 @@ class _Work:
             if wanted := [root for root in page.roots if self._is_wanted(root)]:
                 self._page(connection, wanted)
             # Only now: what a page left undone is asked for again, by whoever goes on.
-            import_progress.note(self.row, seen=seen + page.found, cursor=page.cursor)
+            import_progress.note(
+                self.row,
+                seen=seen + page.found,
+                cursor=page.cursor,
+                is_limited=page.found >= (query.limit or 0),
+            )
             if self._has_all():
                 return
             self._go_on()

@@ -44,7 +44,7 @@ def by_id(ids: list[int]) -> dict[int, Import]:
 
 
 # Of what an import holds, what a list says of it: no lines, no rows of a preview.
-_STATE = ("totals", "recent", "found", "seen", "looked")
+_STATE = ("totals", "recent", "found", "seen", "looked", "is_limited")
 _REQUEST = ("purpose", "scheduled", "what")
 
 

@@ -172,9 +172,8 @@ def _portion(row: Import) -> None:
 
 def _end_state(row: Import) -> dict[str, Json]:
     """What stays of the state: numbers for lists, and a preview's rows."""
-    return {
-        k: row.state[k] for k in ("found", "seen", "rows", "looked", "totals") if k in row.state
-    }
+    stays = ("found", "seen", "rows", "looked", "totals", "is_limited")
+    return {name: row.state[name] for name in stays if name in row.state}
 
 
 def _end(row: Import) -> str:

@@ -1,6 +1,6 @@
 """Imports by schedule: what is due is in the database, and the sweep asks for it.
 
-docs/decisions/0012-schedules-are-rows.md says why this is no scheduler of RQ's.
+docs/decisions/0013-schedules-are-rows.md says why this is no scheduler of RQ's.
 """
 
 from __future__ import annotations

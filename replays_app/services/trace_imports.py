@@ -58,6 +58,8 @@ def request_project(
     the source's own for this once. One of the same kind that has not begun is given instead.
     Raises Refused."""
     wanted = source_query.check({**source.query, **(query or {})})
+    if purpose == PREVIEW:
+        wanted["limit"] = min(int(wanted["limit"]), import_progress.MAX_ROWS)
     window = window or source_query.window(wanted, timezone.now())
     request: dict[str, Json] = {
         "what": PROJECT,

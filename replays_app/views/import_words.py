@@ -70,7 +70,8 @@ def said(row: Import) -> Said:
     if not words:
         return Said("not judged", "open", "Nothing was found.", "")
     is_bad = bool(found.get("refused"))
-    return Said("failed" if is_bad else "passed", "open" if is_bad else "good", f"{words}.", "")
+    shape, tone = ("failed", "open") if is_bad else ("passed", "good")
+    return Said(shape, tone, f"{words}.", _left_out(row))
 
 
 def _stage(row: Import) -> str:
@@ -94,4 +95,14 @@ def _preview(row: Import) -> Said:
     if not many:
         return Said("not judged", "open", "Nothing was found.", "Nothing was written, either.")
     runs = "1 run" if many == 1 else f"{many:,} runs"
-    return Said("passed", "open", f"{runs} to choose from.", "Nothing is written yet.")
+    rest = f"Nothing is written yet. {_left_out(row)}".strip()
+    return Said("passed", "open", f"{runs} to choose from.", rest)
+
+
+def _left_out(row: Import) -> str:
+    if not row.state.get("is_limited") or row.request.get("ids"):
+        return ""
+    return (
+        f"It takes at most {row.state.get('seen') or 0:,} runs at a time, the newest first: older "
+        "ones may have been left out."
+    )

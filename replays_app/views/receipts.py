@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
-from replays_app.access import RESPONDER, action, member
+from replays_app.access import RESPONDER, action, member, number_in
 from replays_app.models import Import, Membership, Project
 from replays_app.queries import capture as queries
 from replays_app.services import import_preview
@@ -22,12 +22,14 @@ from replays_app.services import trace_imports as services
 from replays_app.services.errors import Refused
 from replays_app.views import import_words
 from replays_app.views.sources import see_import
+from replays_app.views.timeline import Window
 from replays_app.views.triage import see
 
 POLL_MS = 1_000
 SLOW_POLL_MS = 3_000
 SLOW_AFTER = 60  # seconds since it was asked for
-SHOWN_LIVE = 25  # lines of an import that still runs
+SHOWN = 200  # lines at a time
+SHOWN_LIVE = 25  # of an import that still runs
 
 
 @require_safe
@@ -38,17 +40,17 @@ def receipt(request: HttpRequest, membership: Membership, pk: int) -> HttpRespon
     row = queries.receipt_by_id(project, pk)
     poll_ms = poll_ms_of(row, now)
     lines: list[dict[str, Any]] = [*row.items, *row.state.get("recent", [])]
-    # What has to be mended comes first; of one that runs, what came last.
-    shown = (
-        lines[: -SHOWN_LIVE - 1 : -1]
-        if poll_ms
-        else sorted(lines, key=lambda i: i.get("status") != "refused")
-    )
+    if poll_ms:
+        lines = lines[::-1]  # what came last
+        window = Window.at(1, len(lines), SHOWN_LIVE)
+    else:
+        lines.sort(key=lambda line: line.get("status") != "refused")  # what has to be mended
+        window = Window.at(number_in(request, "line") or 1, len(lines), SHOWN)
     context = {
         "project": project,
         "receipt": row,
-        "items": shown,
-        "unshown": len(lines) - len(shown),
+        "items": lines[window.slice],
+        "window": window,
         "said": import_words.said(row),
         "seen": import_words.seen(row),
         "rows": preview_rows(project, row, request.GET.get("choose", "")),

@@ -15,6 +15,7 @@ from replays_app import import_jobs, importing
 from replays_app.engine.hosts import AllowedHosts
 from replays_app.models import Import, Incident
 from replays_app.services import crypto, doorbell, import_progress, redaction, trace_imports, traces
+from replays_app.views import import_words
 from tests import factories
 from tests.fakes.langsmith_project import KEY, LangSmithProject, trace_id
 from tests.jobs.site import eventually
@@ -93,6 +94,11 @@ def test_the_limit_holds_over_pages(project, server):
     row = asked(source_at(project, server, limit=3))
     work()
     assert len(statuses(row)) == 3
+    assert "at most 3 runs at a time" in str(import_words.said(fresh(row)))
+    whole = asked(row.source, query={"limit": 6})
+    work()
+    assert len(statuses(whole)) == 5
+    assert "at most" not in str(import_words.said(fresh(whole)))
 
 
 def test_a_preview_writes_nothing_and_what_is_chosen_is_fetched_anew(project, server):

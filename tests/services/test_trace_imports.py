@@ -80,6 +80,11 @@ def test_a_query_for_once_is_checked_and_changes_no_source(source):
     assert source.query["limit"] == source_query.DEFAULT_LIMIT
 
 
+def test_a_preview_looks_at_no_more_than_it_can_show(source):
+    row = asked(source, purpose="preview", query={"limit": 2_000})
+    assert row.request["query"]["limit"] == import_progress.MAX_ROWS
+
+
 def test_a_source_that_is_deleted_meanwhile_is_not_asked(source):
     sources.delete(type(source).objects.get(pk=source.pk), None)
     with pytest.raises(Refused, match="is deleted"):

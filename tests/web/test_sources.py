@@ -315,6 +315,22 @@ def test_an_import_that_found_nothing_says_so(team, source):
     assert "Nothing was found." in text(receipt(team, imported(source)))
 
 
+def test_a_long_receipt_is_shown_in_parts_with_what_has_to_be_mended_first(team, source, bells):
+    row = imported(source)
+    row.items = [
+        import_progress.line(f"run {n}", "refused" if n == 300 else "created", trace=f"t{n}")
+        for n in range(450)
+    ]
+    row.save()
+    first = receipt(team, row)
+    assert "run 300" in text(first)
+    assert "lines 1–200 of 450" in text(first)
+    url = f"{team.url('import-receipt', row.pk)}?line=201"
+    second = text(team.client("viewer").get(url))
+    assert "run 200" in second
+    assert "run 300" not in second
+
+
 ROW = {
     "id": "t1",
     "session": "langsmith-t1",
