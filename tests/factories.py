@@ -36,11 +36,12 @@ from replays_app.models import (
     Run,
     SessionRevision,
     Source,
+    Trace,
 )
 from replays_app.models import (
     Judgement as JudgementRow,
 )
-from replays_app.services import claims, crypto, results, source_query
+from replays_app.services import claims, crypto, inbox, results, source_query
 from replays_app.services.contracts import save_contract
 from replays_app.services.incidents import report_incident
 from replays_app.services.sessions import freeze
@@ -146,6 +147,43 @@ def session_value(contract: str = "default", **more) -> dict[str, Any]:
         ],
         **more,
     }
+
+
+def span(attributes: dict[str, Any], *, trace_id: str = "", **more: Any) -> dict[str, Any]:
+    """One flat span, as importers.otel.wire gives it."""
+    n = next(_numbers)
+    start = 1_771_149_600_000_000_000 + n * 1_000_000
+    values = {
+        "traceId": trace_id or f"{n:032x}",
+        "spanId": f"{n:016x}",
+        "parentSpanId": "",
+        "name": f"span {n}",
+        "startTimeUnixNano": start,
+        "endTimeUnixNano": start + 500_000,
+        "statusCode": 0,
+        "attributes": attributes,
+        "events": [],
+    }
+    return {**values, **more}
+
+
+def spans(trace_id: str = "", *, asked: str = "Where is my order?") -> list[dict[str, Any]]:
+    """A trace of an agent with one tool that failed."""
+    heard = [{"role": "user", "parts": [{"type": "text", "content": asked}]}]
+    about = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "clerk"}
+    root = span({**about, "gen_ai.input.messages": heard}, trace_id=trace_id)
+    root["endTimeUnixNano"] += 10_000_000_000
+    call = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "orders"}
+    call |= {"gen_ai.tool.call.arguments": '{"order": 7}'}
+    below = {"trace_id": root["traceId"], "parentSpanId": root["spanId"], "statusCode": 2}
+    return [root, span(call, **below, statusMessage="no answer after 30 s")]
+
+
+def trace(project: Project, items: list[dict[str, Any]] | None = None) -> Trace:
+    """A trace that waits in the inbox."""
+    items = items or spans()
+    inbox.receive(project, items)
+    return Trace.objects.get(project=project, external_id=items[0]["traceId"])
 
 
 def session(project: Project, value: dict[str, Any] | None = None) -> SessionRevision:

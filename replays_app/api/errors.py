@@ -7,7 +7,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-DOORS = ("/api/", "/hooks/")
+SPOKEN = ("application/json", "application/x-protobuf")  # what programs asked for is left alone
+DOORS = ("/api/", "/hooks/", "/v1/")
 _WORDS = {
     400: ("bad_request", "The request could not be read."),
     401: ("unauthorized", "This needs an API token or a signed link."),
@@ -41,7 +42,7 @@ class JsonErrors:
         response = self.get_response(request)
         if response.status_code < 400 or not request.path.startswith(DOORS):
             return response
-        if response.get("Content-Type", "").startswith("application/json"):
+        if response.get("Content-Type", "").startswith(SPOKEN):
             return response
         unknown = ("failed", "Something broke on our side. It is in our log.")
         code, message = _WORDS.get(response.status_code, unknown)

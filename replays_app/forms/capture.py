@@ -53,8 +53,8 @@ class ImportForm(forms.Form):
         label="Files",
         allow_empty_file=True,
         max_length=None,
-        help_text="YAML or JSON replay files, or a zip of a directory of them. 20 MB in all, "
-        "5 MB a file.",
+        help_text="YAML or JSON replay files, traces as JSON, or a zip of a directory of them. "
+        "20 MB in all, 5 MB a file.",
         error_messages={"required": "Choose at least one file."},
     )
     agent = AgentChoice(label="Agent", help_text="Of the incidents that are new.")
@@ -66,7 +66,7 @@ class ImportForm(forms.Form):
 
     def __init__(self, data: Any = None, files: Any = None, *, project: Project) -> None:
         super().__init__(data, files)
-        self.fields["files"].widget.attrs["accept"] = ".yaml,.yml,.json,.zip"
+        self.fields["files"].widget.attrs["accept"] = ".yaml,.yml,.json,.jsonl,.zip"
         AgentChoice.fill(self, project)
 
 

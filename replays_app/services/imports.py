@@ -23,7 +23,7 @@ from replays_app.engine.formats.session_file import Located, locate_session
 from replays_app.engine.formats.variables import refuse_variables
 from replays_app.engine.values import Json
 from replays_app.models import Agent, Import, Project
-from replays_app.services import activity, archives, contracts, storable
+from replays_app.services import activity, archives, contracts, storable, uploaded_traces
 from replays_app.services.archives import MAX_FILE_BYTES
 from replays_app.services.errors import Refused
 from replays_app.services.incidents import report_incident
@@ -36,8 +36,19 @@ MAX_WORDS = 500  # characters of one problem or note on a receipt
 MAX_LINES = 20  # problems or notes of one item
 MAX_ITEMS = 3_000
 
-STATUSES = ("created", "new revision", "already here", "contract saved", "skipped", "refused")
-Status = Literal["created", "new revision", "already here", "contract saved", "skipped", "refused"]
+STATUSES = (
+    *("created", "new revision", "already here", "in the inbox", "contract saved"),
+    *("skipped", "refused"),
+)
+Status = Literal[
+    "created",
+    "new revision",
+    "already here",
+    "in the inbox",
+    "contract saved",
+    "skipped",
+    "refused",
+]
 CONTRACT = "is a contract"
 
 
@@ -201,7 +212,22 @@ def _save_contracts(file: _File, receipt: _Receipt) -> None:
             )
 
 
+def _take_traces(file: _File, receipt: _Receipt) -> bool:
+    """Whether it is a file of traces, which then wait in the inbox."""
+    groups = uploaded_traces.traces_in(file.data) if len(file.data) <= MAX_FILE_BYTES else None
+    for line in uploaded_traces.put(receipt.project, groups or []):
+        key = "problems" if line.status == "refused" else "notes"
+        more = {"trace": line.trace} if line.trace else {}
+        said = {key: [line.why] if line.why else []}
+        receipt.note(file.name, line.status, title=line.title, **said, **more)
+    if groups == []:
+        receipt.note(file.name, "refused", problems=["holds no span"])
+    return groups is not None
+
+
 def _take_file(file: _File, receipt: _Receipt, *, contracts_saved: bool) -> None:
+    if _take_traces(file, receipt):
+        return
     try:
         documents = _documents(file)
     except FormatError as error:

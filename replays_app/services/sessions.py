@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -56,6 +57,9 @@ def freeze(
     """
     session, notes = _read(value, source, lenient=lenient)
     exact, redactions = redact(session_to_value(session), project)
+    before_us = (receipt or {}).get("redactions")  # of an importer that had to store it first
+    if isinstance(before_us, dict):
+        redactions = dict(Counter(redactions) + Counter(before_us))
     body = storable.json(exact)
     if body != exact:
         notes.append("Characters that no database can store were replaced by U+FFFD.")
@@ -81,7 +85,7 @@ def freeze(
             sha256=sha,
             note=note,
             receipt=storable.json(
-                {**(receipt or receipt_of(session).to_json()), "redactions": dict(redactions)}
+                {**(receipt or receipt_of(session).to_json()), "redactions": redactions}
             ),
             created_by=actor,
         )

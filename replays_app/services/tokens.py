@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SCOPES = {
     "read": "Read the results of batches, and the state of incidents.",
     "write": "Report incidents.",
+    "traces": "Send traces to the inbox.",
 }
 MARK = "fsk_"  # so that people and secret scanners see what it is
 MAX_NAME = 100  # characters; the column's width

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from django.db import transaction
 from django.utils import timezone
 
+from replays_app.engine.redaction import Redactor
 from replays_app.engine.values import Json
 from replays_app.importers import convert, readers
 from replays_app.importers.trace import Trace as TraceForm
@@ -47,6 +48,10 @@ MOST_IMPORTED = 5_000
 MOST_INBOX = 1_000
 PREVIEW = 200  # characters of the input on a list
 MAX_LINK = 1_000  # characters; the column's width
+WHOLE = (
+    "The raw trace is not kept: this project redacts whole inputs or answers, and a trace repeats "
+    "them in many places."
+)
 IMPORTER = "importer"  # in a revision's receipt: which reader made it; people's have none
 
 
@@ -78,15 +83,17 @@ def take(
     content over an import's own revision is a new one. A trace that cannot be read is "refused",
     with why; nothing in it makes this raise.
     """
-    redactor = redaction.redactor(project)
+    redactor = None
     try:
+        redactor = redaction.redactor(project)
         found = readers.read(kind, list(items))
+        clean = clean_items(project, kind, items, redactor)
         with transaction.atomic():
             return _report(
                 _locked(project),
                 found,
                 kind=kind,
-                items=trace_bodies.redacted(kind, items, redactor),
+                items=clean,
                 actor=actor,
                 via=via,
                 agent=agent,
@@ -95,7 +102,17 @@ def take(
             )
     except (UnusableTrace, Refused) as error:
         # It may quote the trace.
-        return Taken(status="refused", problems=(redactor.text(str(error)),))
+        said = redactor.text(str(error)) if redactor else str(error)
+        return Taken(status="refused", problems=(said,))
+
+
+def clean_items(
+    project: Project, kind: str, items: Sequence[Json], redactor: Redactor
+) -> list[Json] | None:
+    """What may be stored of the items. None: nothing, for the project redacts whole inputs or
+    answers, which a raw trace repeats in too many places."""
+    ends = trace_bodies.ends_of(redaction.rules_of(project).paths)
+    return None if ends is None else trace_bodies.redacted(kind, items, redactor, ends)
 
 
 def reread(incident: Incident, actor: User | None, *, over_edits: bool = False) -> Taken:
@@ -126,11 +143,36 @@ def reread(incident: Incident, actor: User | None, *, over_edits: bool = False) 
             actor=actor,
             via=row.kind,
             external_id=row.external_id,
+            redactions=row.summary.get("redactions"),
             over_edits=over_edits,
         )
         if taken.status == "already here" and _set_back(incident, actor):
             return replace(taken, status="new revision")
         return taken
+
+
+def take_kept(
+    row: Trace, *, actor: User | None, agent: Agent | None, contract: Contract | None
+) -> Taken:
+    """Reports a trace of the inbox, from what is kept of it. Raises Refused where that is gone."""
+    items = kept_items(row)
+    try:
+        found = readers.read(row.kind, items)
+        with transaction.atomic():
+            return _report(
+                _locked(row.project),
+                found,
+                kind=row.kind,
+                items=items,
+                actor=actor,
+                via="inbox",
+                redactions=row.summary.get("redactions"),
+                agent=agent,
+                contract=contract,
+                external_id=row.external_id,
+            )
+    except UnusableTrace as error:
+        raise Refused(f"It cannot become an incident yet: {error}") from error
 
 
 def kept_items(row: Trace) -> list[Json]:
@@ -177,10 +219,11 @@ def _report(
     found: TraceForm,
     *,
     kind: str,
-    items: Sequence[Json],
+    items: Sequence[Json] | None,
     actor: User | None,
     via: str,
     external_id: str,
+    redactions: dict[str, int] | None = None,
     agent: Agent | None = None,
     contract: Contract | None = None,
     over_edits: bool = False,
@@ -193,9 +236,8 @@ def _report(
         known.project = project
         why = _why_erased(known) or ("" if over_edits else _why_peoples(known))
         if why:
-            return Taken(
-                status="already here", incident=known, title=known.title, notes=(f"{why}",)
-            )
+            _link(project, kind, external_id, known)
+            return Taken(status="already here", incident=known, title=known.title, notes=(why,))
         # Whoever imports it again without a contract does not take away the one that it has.
         body = known.session.current.body
         converted.value["contract"] = body["contract"]
@@ -206,16 +248,18 @@ def _report(
         via=via,
         agent=agent,
         contract=contract,
-        receipt={**converted.receipt.to_json(), IMPORTER: kind},
+        receipt={
+            **converted.receipt.to_json(),
+            IMPORTER: kind,
+            "redactions": dict(redactions or {}),
+        },
         may_lack_contract=True,
     )
     incident = said.incident
     incident.project = project
     notes = [*said.notes]
-    if not _keep(project, found, incident, kind, items, external_id):
-        notes.append(
-            f"The raw trace is more than {trace_bodies.MAX_BYTES:,} bytes, so it is not kept."
-        )
+    if why := _keep(project, found, incident, kind, items, external_id, said.redactions):
+        notes.append(why)
     return Taken(
         status=said.status,
         incident=incident,
@@ -225,17 +269,31 @@ def _report(
     )
 
 
+def _link(project: Project, kind: str, external_id: str, incident: Incident) -> None:
+    """A trace that waits in the inbox, and whose incident is here already, waits no longer."""
+    gone = {"body": None, "size": 0, "summary": {}} if _why_erased(incident) else {}
+    project.traces.filter(kind=kind, external_id=external_id).update(
+        status=Trace.Status.IMPORTED, incident=incident, **gone
+    )
+
+
 def _keep(
     project: Project,
     found: TraceForm,
     incident: Incident,
     kind: str,
-    items: Sequence[Json],
+    items: Sequence[Json] | None,
     external_id: str,
-) -> bool:
-    """Whether the items are kept, beside the row that says where the incident comes from."""
-    body, size = trace_bodies.pack(items)
-    redactor = redaction.redactor(project)
+    redactions: dict[str, int],
+) -> str:
+    """Keeps the items, beside the row that says where the incident comes from. Why not, if so."""
+    body, size, why = None, 0, WHOLE
+    if items is not None:
+        body, size = trace_bodies.pack(items)
+        limit = f"more than {trace_bodies.MAX_BYTES:,} bytes"
+        why = "" if body else f"The raw trace is {limit}, so it is not kept."
+    summary = redaction.redactor(project).json(summary_of(found))
+    assert isinstance(summary, dict)
     Trace.objects.update_or_create(
         project=project,
         kind=kind,
@@ -244,8 +302,8 @@ def _keep(
             "status": Trace.Status.IMPORTED,
             "body": body,
             "size": size,
-            "spans": len(items),
-            "summary": redactor.json(summary_of(found)),
+            "spans": len(items or ()),
+            "summary": {**summary, "redactions": dict(redactions)} if body else {},
             "is_failed": is_failed(found),
             "link": storable.text(found.link, MAX_LINK),
             "incident": incident,
@@ -253,7 +311,7 @@ def _keep(
         },
     )
     prune(project)
-    return body is not None
+    return why
 
 
 def _known(project: Project, session_id: str) -> Incident | None:

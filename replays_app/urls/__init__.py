@@ -3,9 +3,19 @@ before the incident's own key."""
 
 from django.urls import include, path
 
-from replays_app.urls import agents, capture, ci, contracts, incidents, operations, people, sources
+from replays_app.urls import (
+    agents,
+    capture,
+    ci,
+    contracts,
+    inbox,
+    incidents,
+    operations,
+    people,
+    sources,
+)
 
-AREAS = (capture, sources, contracts, agents, people, ci, operations, incidents)
+AREAS = (capture, sources, inbox, contracts, agents, people, ci, operations, incidents)
 
 urlpatterns = [
     *(pattern for area in AREAS for pattern in area.site),

@@ -67,6 +67,7 @@ def build(world: World) -> dict[str, Any]:
         "agent": version.agent_id,
         "check": check(version, admin),
         "import": receipt(project, admin),
+        "trace": factories.trace(project, factories.spans(asked=f"Where is it? {HOSTILE}")).pk,
         "source": source(project, admin),
         "key": world.main.key,
         "run": world.runs["mixed"].pk,

@@ -205,6 +205,19 @@ def test_calls_without_a_span_are_found_in_the_messages():
     ]
 
 
+def test_a_failure_that_was_made_the_answer_is_response_and_error():
+    said = {"type": "tool", "content": "no such order", "status": "error", "tool_call_id": "c1"}
+    output = json.dumps({"type": "tool", "data": said})
+    about = {"openinference.span.kind": "TOOL", "tool.name": "refund", "output.value": output}
+    told = [{"role": "tool", "tool_call_id": "c2", "content": "unknown tool", "status": "error"}]
+    asks = [{"id": "c2", "name": "nope", "arguments": {}}]
+    first, second = read_spans([agent(), below(2, about), model(3, asks), model(4, [], told)]).calls
+    assert (first.status, first.response) == ("error", "no such order")
+    assert (first.error, first.seen) == ("no such order", None)
+    assert (second.name, second.status, second.response) == ("nope", "error", "unknown tool")
+    assert second.error == "unknown tool"
+
+
 def test_a_text_that_is_json_stays_text_where_the_messages_say_so():
     part = {"type": "tool_call_response", "id": "c1", "result": '{"total": 1}'}
     told = [{"role": "user", "parts": [part]}]

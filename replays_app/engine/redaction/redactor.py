@@ -22,6 +22,8 @@ SHORTEST_KNOWN = 4  # characters of a name that is then looked for everywhere
 _PARTS = ("id", "name", "input", "context", "recorded_output", "expected_failure")
 _OF_CALL = ("args", "response", "error", "headers", "seen")
 MEMORY = 64 << 20  # bytes, of all compiled patterns together: letters of any alphabet take room
+LONGEST_FIELD = 100  # characters; a longer key is no name of a field
+MOST_CLEAN = 50_000  # texts that are remembered
 DEEPEST = 200  # levels of a value; below it stays as it is
 
 
@@ -64,10 +66,21 @@ class Redactor:
         self._pseudonyms = Pseudonyms(key)
         self._known: dict[str, str] = {}  # names from fields, and their pseudonyms
         self._known_pattern: Any = None
+        # Texts that hold nothing, by the names that are known now: traces repeat whole
+        # conversations, and the names of fields come again and again.
+        self._clean: set[str] = set()
         self.counts: Counter[str] = Counter()
 
     def text(self, text: str) -> str:
         """`text` with pseudonyms in the place of what was found."""
+        if text in self._clean:
+            return text
+        changed = self._changed(text)
+        if changed == text and len(self._clean) < MOST_CLEAN:
+            self._clean.add(text)
+        return changed
+
+    def _changed(self, text: str) -> str:
         spans = self._spans(text)
         if spans:
             parts, at = [], 0
@@ -102,6 +115,11 @@ class Redactor:
                 "tools": {n: self._stubs(t) for n, t in tools.items()},
             }
         return body
+
+    def whole(self, value: Json) -> Json:
+        """Every text and number in it is a pseudonym, as at the end of a path."""
+        found: Json = self._whole(value)
+        return found
 
     def _call(self, call: Json) -> Json:
         if not isinstance(call, dict):
@@ -188,6 +206,7 @@ class Redactor:
         before = len(self._known)
         self._collect(value, depth, key)
         if len(self._known) > before:
+            self._clean.clear()
             words = "|".join(re2.escape(n) for n in sorted(self._known, key=len, reverse=True))
             self._known_pattern = re2.compile(rf"\b({words})\b", quiet_options())
 
@@ -238,11 +257,16 @@ class Redactor:
 
 
 def _plain(key: str) -> str:
+    return _plain_word(key) if len(key) <= LONGEST_FIELD else ""
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain_word(key: str) -> str:
     return key.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
 def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= c <= "\udfff" for c in text)
+    return not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _structure(text: str) -> Any:

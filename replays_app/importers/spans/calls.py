@@ -16,6 +16,7 @@ from replays_app.importers.trace import TIMEOUT, Status, ToolCall
 LATE = datetime.max.replace(tzinfo=UTC)
 Above = Callable[[Node], Iterable[Node]]
 TOOLS = ("tool", "retriever")
+MAX_ERROR = 2_000  # characters
 MAX_NESTED = 50  # levels of tools that call tools
 
 
@@ -175,9 +176,16 @@ def _result(node: Node, given: Given, told: Message | None, status: Status) -> d
         }
     if status in ("timeout", "pending"):
         return {"error": TIMEOUT if status == "timeout" else None}
+    if not node.failed:  # the failure was made the tool's answer
+        answer = given.response if given.failed or told is None else told.content
+        return {"response": answer, "error": _failure(answer), "artifact": given.artifact}
     seen = told.content if told is not None else given.response
     said = text_of(seen).strip().partition("\n")[0] if seen not in (None, "") else ""
     return {"error": node.error or said or "failed", "seen": seen, "artifact": given.artifact}
+
+
+def _failure(answer: Json) -> str:
+    return text_of(answer).strip()[:MAX_ERROR] or "failed"
 
 
 def _without_node(said: _Said, above: Above) -> list[_Placed]:
@@ -197,11 +205,10 @@ def _without_node(said: _Said, above: Above) -> list[_Placed]:
             name=asked.name or told.name or "tool",
             id=asked.id or None,
             args=asked.args,
-            response=None if failed else told.content,
+            response=told.content,
             parsed=held if not failed and held != told.content else None,
-            seen=told.content if failed else None,
             status="error" if failed else "success",
-            error=told.text.partition("\n")[0] if failed else None,
+            error=_failure(told.content) if failed else None,
         )
         owner = next((a.id for a in above(wish.model) if a.kind in TOOLS), "")
         found.append(_Placed(call, (wish.model.ended_at or LATE, wish.rank), owner, ""))
