@@ -1,4 +1,7 @@
-"""Which calls the agent made, with what, what they gave and in which order: one rule each."""
+"""Which calls the agent made, with what, what they gave and in which order: one rule each.
+
+A test with a trace's number is a rule that this trace needs, or a variant of it made by hand.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -60,7 +63,7 @@ def test_s08_documents_are_what_the_retriever_gave_and_not_their_serialisation()
     assert [sorted(each) for each in call.response] == [["metadata", "page_content"]] * 2
 
 
-def test_calls_inside_a_call_stay_under_it_and_retrievers_too():
+def test_s08_calls_inside_a_call_stay_under_it_and_retrievers_too():
     retriever = tool("docs", run_type="retriever", outputs={"documents": []})
     inner = tool("fetch", tool("http"))
     trace = read_trace(made(tool("search", retriever, inner), tool("next")))
@@ -68,7 +71,7 @@ def test_calls_inside_a_call_stay_under_it_and_retrievers_too():
 
 
 @pytest.mark.parametrize("known", ["dotted_order", "parent_run_ids", "parent_run_id"])
-def test_calls_are_nested_by_whatever_the_api_says_of_their_parents(known):
+def test_s17_calls_are_nested_by_whatever_the_api_says_of_their_parents(known):
     runs = made(tool("outer", {"name": "c", "run_type": "chain", "children": (tool("in"),)}))
     chain = ["root", "run-1", "run-2", "run-3"]
     for index, run in enumerate(runs):
@@ -90,17 +93,17 @@ def test_s17_no_run_between_root_and_call_is_needed():
     assert whole.calls == calls.calls
 
 
-def test_a_run_whose_parents_are_lost_is_a_call_of_the_agent():
+def test_s17_a_run_whose_parents_are_lost_is_a_call_of_the_agent():
     runs = made(tool())
     runs[1]["parent_run_id"] = "gone"
     assert names(read_trace(runs)) == ["get_weather"]
 
 
-def test_a_root_that_is_a_tool_is_the_agent():
+def test_s09_a_root_that_is_a_tool_is_the_agent():
     assert names(read_trace(made(tool("inner"), run_type="tool"))) == ["inner"]
 
 
-def test_a_run_that_is_there_twice_is_one_call_the_one_that_ended():
+def test_s10_a_run_that_is_there_twice_is_one_call_the_one_that_ended():
     runs = made(tool())
     late = {**runs[1], "end_time": None, "outputs": {}}
     for given in ([*runs, late], [late, *runs]):
@@ -194,18 +197,18 @@ def test_s09_arguments_of_a_traced_function_are_its_bound_ones():
         (None, None),
     ],
 )
-def test_arguments_are_read_in_every_form(inputs, wanted):
+def test_s20_arguments_are_read_in_every_form(inputs, wanted):
     assert only(tool(inputs=inputs)).args == wanted
 
 
-def test_a_text_that_the_model_gave_as_input_is_not_read_as_a_repr():
+def test_s20_a_text_that_the_model_gave_as_input_is_not_read_as_a_repr():
     text = "{'not': 'mine'}"
     said = asks(ask("run", {"input": text}))
     call = only(llm([user("Q")], said), tool("run", inputs={"input": text}), llm(said=says("A")))
     assert call.args == {"input": text}
 
 
-def test_bound_defaults_of_a_traced_function_are_kept():
+def test_s09_bound_defaults_of_a_traced_function_are_kept():
     said = asks(ask(args={"city": "P"}))
     call = only(llm(said=said), tool(inputs={"city": "P", "unit": "c"}))
     assert (call.args, call.id) == ({"city": "P", "unit": "c"}, "c1")
@@ -288,7 +291,7 @@ def lc(kind: str, **kwargs: Any) -> dict[str, Any]:
         ([1], [1]),
     ],
 )
-def test_responses_are_read_in_every_form(outputs, wanted):
+def test_s06_responses_are_read_in_every_form(outputs, wanted):
     call = only(tool(outputs=outputs, extra={"tool_call_id": "c1"}))
     assert (call.response, call.status, call.id) == (wanted, "success", "c1")
 
@@ -309,7 +312,7 @@ def test_responses_are_read_in_every_form(outputs, wanted):
         ({"output": [DOCUMENT]}, [DOCUMENT]),
     ],
 )
-def test_a_retriever_gives_its_documents(outputs, wanted):
+def test_s08_a_retriever_gives_its_documents(outputs, wanted):
     call = only(tool("docs", run_type="retriever", outputs=outputs))
     assert (call.kind, call.response) == ("retriever", wanted)
 
@@ -325,11 +328,11 @@ def test_a_retriever_gives_its_documents(outputs, wanted):
         (3, None),
     ],
 )
-def test_json_in_a_text_is_parsed_beside_it(response, parsed):
+def test_s04_json_in_a_text_is_parsed_beside_it(response, parsed):
     assert only(tool(outputs={"output": response})).parsed == parsed
 
 
-def test_a_response_that_was_hidden_is_what_the_model_was_told():
+def test_s06_a_response_that_was_hidden_is_what_the_model_was_told():
     said = asks(ask())
     told = llm([user("Q"), said, tells("sun")], says("A"))
     hidden = tool(outputs={}, extra={**LANGCHAIN, "tool_call_id": "c1"})
@@ -369,7 +372,7 @@ def test_s02_the_error_is_the_exception_without_its_traceback():
         ("x" * 9000, "x" * 4000),
     ],
 )
-def test_what_an_exception_says_is_found_in_every_form(error, wanted):
+def test_s02_what_an_exception_says_is_found_in_every_form(error, wanted):
     call = only(tool(error=error, outputs={}))
     assert (call.status, call.error, call.response) == ("error", wanted, None)
 
@@ -391,7 +394,7 @@ def test_s17_a_call_has_the_id_of_the_model_by_name_and_arguments():
     assert [call.id for call in trace_of("s17").calls] == ["c1", "c2"]
 
 
-def test_what_the_model_was_told_of_a_failure_is_found_by_the_calls_id():
+def test_s17_what_the_model_was_told_of_a_failure_is_found_by_the_calls_id():
     said = asks(ask(), ask("pay", id="c2"))
     told = llm([user("Q"), said, tells("sorry"), tells("other", "c2")], says("A"))
     failed = tool(error="E", outputs={}, extra={"tool_call_id": "c1"})
@@ -400,7 +403,7 @@ def test_what_the_model_was_told_of_a_failure_is_found_by_the_calls_id():
         assert (call.name, call.seen, call.error) == ("get_weather", "sorry", "E")
 
 
-def test_of_a_call_that_was_tried_again_only_the_last_run_is_what_the_model_was_told_of():
+def test_s02_of_a_call_that_was_tried_again_only_the_last_run_is_what_the_model_was_told_of():
     said = asks(ask())
     told = llm([user("Q"), said, tells("gave up")], says("A"))
     tries = [tool(error="E", outputs={}, extra={"tool_call_id": "c1"}) for _ in range(2)]
@@ -409,12 +412,12 @@ def test_of_a_call_that_was_tried_again_only_the_last_run_is_what_the_model_was_
 
 
 @pytest.mark.parametrize("status", ["error", "ERROR"])
-def test_a_run_that_only_says_that_it_failed_is_a_failure(status):
+def test_s02_a_run_that_only_says_that_it_failed_is_a_failure(status):
     call = only(tool(status=status, outputs={}))
     assert (call.status, call.error) == ("error", "failed")
 
 
-def test_an_mcp_result_that_says_error_is_a_failure():
+def test_s03_an_mcp_result_that_says_error_is_a_failure():
     result = {"content": [{"type": "text", "text": "no such city"}], "isError": True}
     call = only(tool(outputs=result))
     assert (call.status, call.error, call.response) == ("error", "no such city", result)
@@ -437,7 +440,7 @@ def test_s10_a_call_that_never_ended_in_a_trace_that_goes_on_is_pending():
     assert (slow.status, slow.latency_ms) == ("pending", None)
 
 
-def test_a_call_that_was_given_up_took_until_the_model_went_on():
+def test_s10_a_call_that_was_given_up_took_until_the_model_went_on():
     said = asks(ask())
     told = llm([user("Q"), said, tells("too slow")], says("A"))
     slow = tool(end_time=None, outputs={}, extra={"tool_call_id": "c1"})
@@ -445,18 +448,18 @@ def test_a_call_that_was_given_up_took_until_the_model_went_on():
     assert (call.status, call.seen, call.latency_ms) == ("timeout", "too slow", 1000)
 
 
-def test_a_call_inside_one_that_ended_took_no_longer_than_that():
+def test_s10_a_call_inside_one_that_ended_took_no_longer_than_that():
     outer = only(tool("outer", tool("in", end_time=None, outputs={}), end_time=at(5)))
     assert outer.children[0].latency_ms == 3000
 
 
-def test_an_interrupt_waits_for_a_person_and_is_no_failure():
+def test_s10_an_interrupt_waits_for_a_person_and_is_no_failure():
     error = "GraphInterrupt((Interrupt(value='sure?'),))Traceback (most recent call last):"
     call = only(tool(error=error, outputs={}))
     assert (call.status, call.error) == ("pending", None)
 
 
-def test_a_run_whose_end_was_lost_has_its_response_and_no_latency():
+def test_s10_a_run_whose_end_was_lost_has_its_response_and_no_latency():
     call = only(tool(end_time=None))
     assert (call.status, call.response, call.latency_ms) == ("success", "sun", None)
 
@@ -472,7 +475,7 @@ def test_a_run_whose_end_was_lost_has_its_response_and_no_latency():
         (None, "2026-01-01T12:00:01Z", None),
     ],
 )
-def test_times_are_read_with_and_without_a_zone(start, end, ms):
+def test_s01_times_are_read_with_and_without_a_zone(start, end, ms):
     call = only(tool(start_time=start, end_time=end))
     assert call.latency_ms == (None if ms is None else pytest.approx(ms))
 
@@ -492,7 +495,13 @@ TALK = [user("Q"), asks(ask(), ask("nope", '{"x": 1}', "c2"))]
 HEARD = [*TALK, tells("sun"), tells("no such tool", "c2", status="error")]
 
 
-def test_calls_of_a_loop_that_nobody_traced_are_paired_with_what_the_model_was_told():
+def test_s01_a_call_without_arguments_has_none_recorded():
+    said = asks(ask(args=None))
+    call = only(llm([user("Q")], said), llm([user("Q"), said, tells("sun")], says("A")))
+    assert call.args is None
+
+
+def test_s01_calls_of_a_loop_that_nobody_traced_are_paired_with_what_the_model_was_told():
     trace = read_trace(made(llm([user("Q")], TALK[1]), llm(HEARD, says("A"))))
     weather, nope = trace.calls
     assert (weather.args, weather.response, weather.status) == ({"city": "P"}, "sun", "success")
@@ -520,7 +529,7 @@ def test_s01_the_state_that_the_root_left_tells_too():
     assert [call.response for call in read_trace(runs).calls] == ["Sunny, 21 C", "Rain, 9 C"]
 
 
-def test_a_call_of_an_unknown_tool_stands_where_the_model_named_it():
+def test_s04_a_call_of_an_unknown_tool_stands_where_the_model_named_it():
     said = asks(ask(id="c1"), ask("nope", id="c2"), ask(id="c3"))
     talk = [user("Q"), said, tells("sun"), tells("none", "c2", status="error"), tells("sun", "c3")]
     run = {"extra": {"tool_call_id": "c1"}}, {"extra": {"tool_call_id": "c3"}}
@@ -530,7 +539,7 @@ def test_a_call_of_an_unknown_tool_stands_where_the_model_named_it():
     assert [call.id for call in trace.calls] == ["c1", "c2", "c3"]
 
 
-def test_a_result_of_the_same_id_in_the_history_is_of_an_earlier_turn():
+def test_s14_a_result_of_the_same_id_in_the_history_is_of_an_earlier_turn():
     earlier = [user("Old"), asks(ask()), tells("old sun"), says("Old A"), user("Q")]
     later = [*earlier, asks(ask()), tells("new sun")]
     call = only(llm(earlier, asks(ask())), llm(later, says("A")))
@@ -538,7 +547,7 @@ def test_a_result_of_the_same_id_in_the_history_is_of_an_earlier_turn():
     assert read_trace(made(llm(earlier, asks(ask())), llm(earlier, says("A")))).calls == ()
 
 
-def test_a_result_of_the_same_id_in_another_agents_conversation_is_not_this_ones():
+def test_s14_a_result_of_the_same_id_in_another_agents_conversation_is_not_this_ones():
     inner = llm([user("sub"), asks(ask("in")), tells("inner")], says("B"))
     outer = tool("sub", inner, error="E", outputs={}, extra={"tool_call_id": "c1"})
     said = asks(ask("sub"))
@@ -546,13 +555,13 @@ def test_a_result_of_the_same_id_in_another_agents_conversation_is_not_this_ones
     assert read_trace(made(llm([user("Q")], said), outer, told)).calls[0].seen == "outer"
 
 
-def test_calls_without_a_run_inside_a_tool_are_nested_under_it():
+def test_s01_calls_without_a_run_inside_a_tool_are_nested_under_it():
     inner = llm([user("q")], asks(ask("in", id="i1")))
     then = llm([user("q"), asks(ask("in", id="i1")), tells("R", "i1")], says("B"))
     assert names(read_trace(made(tool("sub", inner, then)))) == [("sub", "in")]
 
 
-def test_a_call_that_nothing_answers_is_named_in_the_receipt():
+def test_s01_a_call_that_nothing_answers_is_named_in_the_receipt():
     trace = read_trace(made(llm([user("Q")], asks(ask())), llm([user("Q")], says("A"))))
     assert trace.calls == ()
     assert trace.unknown == ("the model asked for get_weather, and nothing shows that it ran",)
@@ -565,7 +574,7 @@ def test_a_call_that_nothing_answers_is_named_in_the_receipt():
         ({"end_time": None, "outputs": None}, "pending", None),
     ],
 )
-def test_the_call_in_which_a_loop_ended_has_no_answer(root, status, error):
+def test_s02_the_call_in_which_a_loop_ended_has_no_answer(root, status, error):
     call = only(llm([user("Q")], asks(ask())), **root)
     assert (call.status, call.error, call.response) == (status, error, None)
 
@@ -628,6 +637,10 @@ def test_the_call_in_which_a_loop_ended_has_no_answer(root, status, error):
             ],
         ),
         (
+            {"role": "model", "parts": [{"function_call": {"name": "f", "args": {"a": 1}}}]},
+            [{"role": "user", "parts": [{"function_response": {"name": "f", "response": "R"}}]}],
+        ),
+        (
             {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"a": 1}}}]},
             [{"role": "user", "parts": [{"functionResponse": {"name": "f", "response": "R"}}]}],
         ),
@@ -662,7 +675,7 @@ def test_the_call_in_which_a_loop_ended_has_no_answer(root, status, error):
         ),
     ],
 )
-def test_calls_and_results_are_read_in_every_form_of_a_message(said, told):
+def test_s01_calls_and_results_are_read_in_every_form_of_a_message(said, told):
     trace = read_trace(made(llm([user("Q")], said), llm([user("Q"), said, *told], says("A"))))
     [call] = trace.calls
     assert (call.name, call.args, call.response) == ("f", {"a": 1}, "R")
@@ -693,7 +706,7 @@ def test_calls_and_results_are_read_in_every_form_of_a_message(said, told):
         (False, {"type": "tool", "tool_call_id": "c1", "content": "no", "status": "success"}),
     ],
 )
-def test_a_result_that_says_error_is_a_failure(failed, told):
+def test_s03_a_result_that_says_error_is_a_failure(failed, told):
     call = only(llm([user("Q")], asks(ask())), llm([user("Q"), asks(ask()), told], says("A")))
     assert (call.status, call.error) == (("error", "no") if failed else ("success", None))
 
@@ -731,13 +744,13 @@ def test_a_result_that_says_error_is_a_failure(failed, told):
         {"output": asks(ask("f", "{}"))},
     ],
 )
-def test_what_a_model_asks_for_is_read_in_every_clients_form(outputs):
+def test_s01_what_a_model_asks_for_is_read_in_every_clients_form(outputs):
     first = {**llm([user("Q")]), "outputs": outputs}
     call = only(first, llm([user("Q"), asks(ask("f", "{}")), tells("R")], says("A")))
     assert (call.name, call.args, call.response) == ("f", {}, "R")
 
 
-def test_a_model_run_around_a_clients_own_is_no_second_call():
+def test_s09_a_model_run_around_a_clients_own_is_no_second_call():
     said = asks(ask())
     inner = llm([user("Q")], said)
     trace = read_trace(
@@ -746,20 +759,20 @@ def test_a_model_run_around_a_clients_own_is_no_second_call():
     assert len(trace.calls) == 1
 
 
-def test_runs_and_calls_are_paired_once_each_in_order():
+def test_s04_runs_and_calls_are_paired_once_each_in_order():
     said = asks(ask(id="c1"), ask(id="c2"))
     trace = read_trace(made(llm([user("Q")], said), tool(), tool()))
     assert [call.id for call in trace.calls] == ["c1", "c2"]
 
 
-def test_a_function_of_another_name_answers_the_call_with_its_arguments():
+def test_s09_a_function_of_another_name_answers_the_call_with_its_arguments():
     said = asks(ask("weather", {"city": "P"}))
     told = llm([user("Q"), said, tells("sun")], says("A"))
     trace = read_trace(made(llm([user("Q")], said), tool("http_get_weather"), told))
     assert [(call.name, call.id) for call in trace.calls] == [("http_get_weather", "c1")]
 
 
-def test_a_run_before_the_model_asked_is_none_of_its_calls():
+def test_s09_a_run_before_the_model_asked_is_none_of_its_calls():
     said = asks(ask())
     told = llm([user("Q"), said, tells("later sun")], says("A"))
     trace = read_trace(made(tool(), llm([user("Q")], said), told))
@@ -802,6 +815,6 @@ def test_what_no_rule_reads_is_named_once_and_bounded():
     assert notes[-1] == "and 5 more"
 
 
-def test_started_at_is_when_the_run_began():
+def test_s01_started_at_is_when_the_run_began():
     trace = read_trace(made(tool()))
     assert trace.calls[0].started_at - trace.started_at == timedelta(seconds=1)

@@ -1,4 +1,7 @@
-"""What the agent was asked and what it answered, in every form that traces hold it."""
+"""What the agent was asked and what it answered, in every form that traces hold it.
+
+A test with a trace's number is a rule that this trace needs, or a variant of it made by hand.
+"""
 
 from typing import Any
 
@@ -19,8 +22,8 @@ def lc(kind: str, **kwargs: Any) -> dict[str, Any]:
     return {"lc": 1, "type": "constructor", "id": id, "kwargs": kwargs}
 
 
-def asked(inputs: Any, **root: Any) -> tuple[Any, list[Any]]:
-    trace = read_trace(made(inputs=inputs, **root))
+def asked(inputs: Any) -> tuple[Any, list[Any]]:
+    trace = read_trace(made(inputs=inputs))
     return trace.input, list(trace.context)
 
 
@@ -110,7 +113,7 @@ def test_s17_a_root_without_inputs_has_those_of_its_first_model():
         "Q",
     ],
 )
-def test_a_message_is_read_in_every_form(message):
+def test_s01_a_message_is_read_in_every_form(message):
     system = {"role": "system", "content": "Be kind"}
     assert asked({"messages": [system, message]}) == ("Q", [system])
     assert asked({"messages": [message]}) == ("Q", [])
@@ -130,12 +133,19 @@ def test_a_message_is_read_in_every_form(message):
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "A"}]},
     ],
 )
-def test_a_turn_of_the_model_is_context_in_the_words_of_every_chat(turn):
+def test_s01_a_turn_of_the_model_is_context_in_the_words_of_every_chat(turn):
     input, [got] = asked({"messages": [turn, ["user", "Q"]]})
     assert input == "Q"
     assert got == (
         turn if isinstance(turn, dict) and turn.get("role") == "assistant" else says("A")
     )
+
+
+@pytest.mark.parametrize("role", ["user", "assistant", "system", "developer", "tool", "function"])
+def test_s01_a_turn_in_the_words_of_every_chat_is_kept_as_it_is(role):
+    turn = {"role": role, "content": [{"type": "text", "text": "T"}], "name": "n"}
+    assert asked({"messages": [turn, user("Q")]}) == ("Q", [turn])
+    assert asked({"messages": [[role, "T"], user("Q")]})[1][0]["content"] == "T"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +161,7 @@ def test_a_turn_of_the_model_is_context_in_the_words_of_every_chat(turn):
         {"type": "function_call", "call_id": "c0", "name": "f", "arguments": '{"a": 1}'},
     ],
 )
-def test_calls_of_earlier_turns_stay_in_the_context(turn):
+def test_s14_calls_of_earlier_turns_stay_in_the_context(turn):
     _, [got] = asked({"messages": [turn, ["user", "Q"]]})
     assert got == {"role": "assistant", "content": "", "tool_calls": ASKED}
 
@@ -165,40 +175,40 @@ def test_calls_of_earlier_turns_stay_in_the_context(turn):
         {"type": "function_call_output", "call_id": "c0", "output": "R"},
     ],
 )
-def test_a_tool_message_of_the_history_is_context_and_no_response(turn):
+def test_s14_a_tool_message_of_the_history_is_context_and_no_response(turn):
     trace = read_trace(made(llm([user("Q")], says("A")), inputs={"messages": [turn, user("Q")]}))
     assert trace.context == ({"role": "tool", "content": "R", "tool_call_id": "c0"},)
     assert trace.calls == ()
 
 
-def test_of_several_human_messages_the_last_is_the_input():
+def test_s14_of_several_human_messages_the_last_is_the_input():
     got = asked({"messages": [user("one"), user("two"), user("three")]})
     assert got == ("three", [user("one"), user("two")])
 
 
-def test_what_follows_the_input_is_said_in_the_receipt():
+def test_s14_what_follows_the_input_is_said_in_the_receipt():
     trace = read_trace(made(inputs={"messages": [user("Q"), says("A"), tells("R")]}))
     assert (trace.input, trace.unknown) == ("Q", ("messages after the input: 2",))
 
 
-def test_content_with_an_image_stays_a_list_of_blocks():
+def test_s01_content_with_an_image_stays_a_list_of_blocks():
     blocks = [{"type": "text", "text": "What is this?"}, IMAGE]
     got = asked({"messages": [says("Hi"), {"type": "human", "content": blocks}]})
     assert got == ([{"role": "user", "content": blocks}], [says("Hi")])
 
 
-def test_texts_in_several_blocks_are_one_text():
+def test_s01_texts_in_several_blocks_are_one_text():
     blocks = [{"type": "text", "text": "Is it "}, {"type": "text", "text": "warm?"}]
     assert asked({"messages": [user(blocks)]}) == ("Is it warm?", [])
 
 
-def test_a_tool_result_in_a_message_of_the_user_is_not_the_input():
+def test_s14_a_tool_result_in_a_message_of_the_user_is_not_the_input():
     result = {"type": "tool_result", "tool_use_id": "t1", "content": "R"}
     got, context = asked({"messages": [user("Q"), says("A"), user([result])]})
     assert (got, context) == ("Q", [])
 
 
-def test_a_message_that_is_removed_is_no_reason_to_read_none():
+def test_s14_a_message_that_is_removed_is_no_reason_to_read_none():
     gone = {"type": "remove", "content": "", "id": "m1"}
     assert asked({"messages": [gone, user("Q")]}) == ("Q", [])
 
@@ -251,30 +261,30 @@ def test_a_message_that_is_removed_is_no_reason_to_read_none():
         ([1, 2], ("[1, 2]", [])),
     ],
 )
-def test_inputs_are_read_in_every_form(inputs, wanted):
+def test_s08_inputs_are_read_in_every_form(inputs, wanted):
     if wanted is None:  # a text that only looks like something
         wanted = (inputs.get("content") or inputs.get("input"), [])
     assert asked(inputs) == wanted
 
 
-def test_other_inputs_have_no_place_and_the_receipt_names_them():
+def test_s09_other_inputs_have_no_place_and_the_receipt_names_them():
     trace = read_trace(made(inputs={"question": "Q", "user_id": 7, "model": "m", "empty": []}))
     assert trace.unknown == ("inputs.user_id is not part of the input",)
 
 
 @pytest.mark.parametrize("inputs", [None, {}, [], "", {"input": ""}, {"messages": []}])
-def test_a_root_that_was_asked_nothing_is_refused(inputs):
+def test_s17_a_root_that_was_asked_nothing_is_refused(inputs):
     with pytest.raises(UnusableTrace, match="has no inputs"):
         read_trace(made(inputs=inputs))
 
 
-def test_what_a_model_was_told_by_its_own_agent_is_no_context():
+def test_s17_what_a_model_was_told_by_its_own_agent_is_no_context():
     talk = [{"role": "system", "content": "Be kind"}, user("x"), user("Q")]
     trace = read_trace(made(llm(talk, says("A")), inputs={}))
     assert (trace.input, trace.context) == ("Q", (user("x"),))
 
 
-def test_a_root_that_is_a_model_has_its_own_conversation():
+def test_s09_a_root_that_is_a_model_has_its_own_conversation():
     system = {"role": "system", "content": "Be kind"}
     root = {"run_type": "llm", "inputs": {"messages": [[system, user("Q")]], "model": "m"}}
     said = {"generations": [[{"text": "A", "message": lc("AIMessage", content="A")}]]}
@@ -318,7 +328,7 @@ def test_a_root_that_is_a_model_has_its_own_conversation():
         (None, None),
     ],
 )
-def test_the_answer_is_read_in_every_form(outputs, wanted):
+def test_s09_the_answer_is_read_in_every_form(outputs, wanted):
     assert read_trace(made(outputs=outputs)).output == wanted
 
 
@@ -369,7 +379,7 @@ def test_the_link_is_an_address_or_nothing(root, wanted):
         ({"error": "GraphInterrupt((Interrupt(value='sure?'),))"}, "pending", "GraphInterrupt(("),
     ],
 )
-def test_the_status_of_a_trace_is_that_of_its_root(root, status, error):
+def test_s02_the_status_of_a_trace_is_that_of_its_root(root, status, error):
     trace = read_trace(made(**root))
     assert trace.status == status
     assert (trace.error or "")[: len(error or "")] == (error or "")
