@@ -201,6 +201,12 @@ def test_s20_arguments_are_read_in_every_form(inputs, wanted):
     assert only(tool(inputs=inputs)).args == wanted
 
 
+def test_s20_arguments_that_the_claude_agent_sdk_puts_into_one_are_read():
+    claude = {"extra": {"metadata": {"tool_call_id": "c1"}}, "inputs": {"input": {"city": "P"}}}
+    call = only(tool(**claude))
+    assert (call.args, call.id) == ({"city": "P"}, "c1")
+
+
 def test_s20_a_text_that_the_model_gave_as_input_is_not_read_as_a_repr():
     text = "{'not': 'mine'}"
     said = asks(ask("run", {"input": text}))
@@ -419,8 +425,10 @@ def test_s02_a_run_that_only_says_that_it_failed_is_a_failure(status):
 
 def test_s03_an_mcp_result_that_says_error_is_a_failure():
     result = {"content": [{"type": "text", "text": "no such city"}], "isError": True}
-    call = only(tool(outputs=result))
-    assert (call.status, call.error, call.response) == ("error", "no such city", result)
+    for failed in (result, {"content": result["content"], "is_error": True}):
+        call = only(tool(outputs=failed))
+        assert (call.status, call.error, call.response) == ("error", "no such city", failed)
+    assert only(tool(outputs={**result, "isError": False})).status == "success"
 
 
 # Time

@@ -223,6 +223,8 @@ def run_args(run: Run) -> Args:
     match inputs:
         case {"input": str(text)} if len(inputs) == 1:
             return _of_call(read_args(text))
+        case {"input": dict(inner)} if len(inputs) == 1 and "tool_call_id" in run.metadata:
+            return inner  # the Claude Agent SDK, which alone puts the call's id there
         case dict():
             return _of_call(inputs)
         case None:

@@ -58,10 +58,9 @@ def _unpacked(value: Json, call_id: str | None) -> Response:
             return Response(value=read_literal(written.group(1)), id=written.group(2) or None)
         except NoValue:
             return Response(value=value)
-    if isinstance(value, Mapping) and value.get("isError") is True and "content" in value:
-        return Response(
-            value=value, failure=text_of_failure(value["content"])
-        )  # MCP's CallToolResult
+    match value:
+        case {"isError": True, "content": said} | {"is_error": True, "content": said}:
+            return Response(value=value, failure=text_of_failure(said))  # as MCP says it
     return Response(value=value)
 
 
