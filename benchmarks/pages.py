@@ -137,6 +137,7 @@ def seed(rows: int) -> dict[str, str]:
     )
 
     source, receipt, preview = imported(project, admin, min(rows, 1_000))
+    waiting = waiting_traces(project, min(rows, 1_000))
 
     def at(name: str, *args: Any, query: str = "") -> str:
         return reverse(name, args=[project.slug, *args]) + query
@@ -164,10 +165,25 @@ def seed(rows: int) -> dict[str, str]:
         "import": at("import"),
         "import, its receipt": at("import-receipt", receipt.pk),
         "import, a preview": at("import-receipt", preview.pk),
+        "inbox": at("inbox"),
+        "inbox, a trace": at("trace", waiting.pk),
         "people": at("people"),
         "hooks": at("hooks"),
         "retention": at("retention"),
     }
+
+
+def waiting_traces(project: Any, rows: int) -> Any:
+    """As full an inbox, with bodies that a list must not open."""
+    from replays_app.models import Trace
+    from tests import factories
+
+    first = factories.trace(project)
+    columns = ("kind", "status", "body", "size", "spans", "summary", "is_failed", "expires_at")
+    same = {name: getattr(first, name) for name in columns}
+    more = [Trace(project=project, external_id=f"trace {n}", **same) for n in range(1, rows)]
+    Trace.objects.bulk_create(more, batch_size=BATCH)
+    return first
 
 
 def imported(project: Any, admin: Any, rows: int) -> tuple[Any, Any, Any]:

@@ -217,7 +217,7 @@ def _take_traces(file: _File, receipt: _Receipt) -> bool:
     groups = uploaded_traces.traces_in(file.data) if len(file.data) <= MAX_FILE_BYTES else None
     for line in uploaded_traces.put(receipt.project, groups or []):
         key = "problems" if line.status == "refused" else "notes"
-        more = {"trace": line.trace} if line.trace else {}
+        more = {"inbox": line.trace} if line.trace else {}
         said = {key: [line.why] if line.why else []}
         receipt.note(file.name, line.status, title=line.title, **said, **more)
     if groups == []:

@@ -61,9 +61,9 @@ def test_a_file_of_traces_waits_in_the_inbox(project, what):
     items = upload(project, ("traces.json", data))
     assert [item["status"] for item in items] == ["in the inbox"] * len(kinds)
     rows = {row.pk: row for row in project.traces.all()}
-    assert [rows[item["trace"]].kind for item in items] == kinds
+    assert [rows[item["inbox"]].kind for item in items] == kinds
     for item in items:
-        row = rows[item["trace"]]
+        row = rows[item["inbox"]]
         assert item["title"] == row.summary["input"]
         assert (row.status, row.is_failed) == ("inbox", True)
     assert not project.incidents.exists()
@@ -72,7 +72,7 @@ def test_a_file_of_traces_waits_in_the_inbox(project, what):
 def test_it_becomes_an_incident_with_all_that_the_file_says(project):
     data = json.dumps({**ABOUT, "observations": ROWS}).encode()
     (item,) = upload(project, ("trace.json", data))
-    row = project.traces.get(pk=item["trace"])
+    row = project.traces.get(pk=item["inbox"])
     assert row.link == ABOUT["url"]
     body = inbox.make_incident(row, actor=None).incident.session.current.body
     assert body["input"] == "Refund A-7"
@@ -87,7 +87,7 @@ def test_the_same_file_again_is_here_already(project):
     row = project.traces.get()
     inbox.make_incident(row, actor=None)
     (item,) = upload(project, ("a.json", otlp()))
-    assert (item["status"], item["trace"]) == ("already here", row.pk)
+    assert (item["status"], item["inbox"]) == ("already here", row.pk)
     row.refresh_from_db()
     assert row.status == "imported"
 

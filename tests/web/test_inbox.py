@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from replays_app.models import Incident, Trace
-from replays_app.services import inbox, traces
+from replays_app.models import Import, Incident, Trace
+from replays_app.services import inbox
 from tests import factories
 from tests.web.conftest import HTMX
 
@@ -272,9 +273,13 @@ def test_the_list_of_incidents_leads_to_the_inbox(team):
     assert team.url("inbox") in get(team, "project").content.decode()
 
 
-def test_the_receipt_of_an_upload_leads_to_the_trace(team):
-    from django.core.files.uploadedfile import SimpleUploadedFile
+def test_the_receipt_of_an_import_from_a_source_names_traces_by_their_own_ids(team):
+    item = {"source": "run", "status": "created", "trace": "0195-uuid", "title": "x"}
+    row = Import.objects.create(project=team.project, via="langsmith", items=[item])
+    assert get(team, "import-receipt", row.pk).status_code == 200
 
+
+def test_the_receipt_of_an_upload_leads_to_the_trace(team):
     root, _ = factories.spans(ID)
     attributes = [
         {"key": key, "value": {"stringValue": json.dumps(value) if key.endswith("s") else value}}
@@ -287,4 +292,3 @@ def test_the_receipt_of_an_upload_leads_to_the_trace(team):
     row = team.project.traces.get()
     assert "in the inbox" in page
     assert reverse("trace", args=[team.project.slug, row.pk]) in page
-    assert traces.MOST_INBOX
