@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flakestorm_web.env import BadSetting
 from replays_app.cli.results import SessionResult
 from replays_app.engine.formats.contract import Contract, contract_to_value
 from replays_app.engine.formats.session import session_to_value
+from replays_app.engine.values import Evidence, Json, Judgement
 
 if TYPE_CHECKING:
     from replays_app.models import AgentVersion, ContractRevision, Incident, Project
@@ -87,11 +89,31 @@ class Store:
         run = record_replay(
             incident,
             self._version,
-            [(attempt.evidence, attempt.judgement) for attempt in result.attempts],
+            self._redacted(payload, result),
             actor=None,
             live_tools=self._live_tools,
         )
         return f"{incident.key} (run {run.pk})"
+
+    def _redacted(
+        self, payload: dict[str, Json], result: SessionResult
+    ) -> list[tuple[Evidence, Judgement]]:
+        """The attempts without what their recording lost: the file that was replayed has it."""
+        from replays_app.services.redaction import redactor
+
+        ours = redactor(self._project)
+        ours.session(payload)  # the names that it gives are found in what the agent said too
+        found = []
+        for attempt in result.attempts:
+            evidence = Evidence.from_json(ours.json(attempt.evidence.to_json()))
+            checks = attempt.judgement.checks
+            if evidence.answer != attempt.evidence.answer:
+                # Their places are those of another text.
+                checks = tuple(replace(check, spans=()) for check in checks)
+            checks = tuple(replace(check, saw=ours.text(check.saw)) for check in checks)
+            reason = ours.text(attempt.judgement.reason)
+            found.append((evidence, replace(attempt.judgement, reason=reason, checks=checks)))
+        return found
 
     def _revision(self, contract: Contract) -> ContractRevision:
         from replays_app.services.contracts import save_contract
@@ -177,7 +199,7 @@ def _check_same(incident: Incident, revision: ContractRevision, payload: dict[st
     current = incident.session.current
     if current is not None and current.body is None:
         raise Refused(f"{incident.key}: {erased_sentence(current)}")
-    if current is None or current.body != storable.json(redact(payload, incident.project)):
+    if current is None or current.body != storable.json(redact(payload, incident.project)[0]):
         raise Refused(
             f"{incident.key} has a newer recording in the dashboard.",
             remedy="Export it there, and replay that.",

@@ -78,6 +78,8 @@ def _phone(found: str, text: str, start: int, end: int) -> bool:
         return False
     before = text[start - 1] if start else " "
     after = text[end] if end < len(text) else " "
+    if found[0] != "+" and start > 1 and before == " " and text[start - 2].isdecimal():
+        return False  # the middle of a longer number
     return not (before.isalnum() or before in "_+.:-" or after.isalnum() or after in "_:")
 
 
@@ -91,7 +93,7 @@ def _card(found: str, text: str, start: int, end: int) -> bool:
     return (
         13 <= len(number) <= 19
         and number[0] in "23456"
-        and len(set(number)) > 2
+        and len(set(number)) > 1
         and _alone(found, text, start, end)
         and checksums.luhn(number)
     )
@@ -274,6 +276,21 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         shape="iban",
     ),
     Recogniser(
+        name="account",
+        title="Bank account numbers and wallets, where the words before them say so",
+        example="account number 12345678, routing 021000021",
+        finds=(
+            Find(
+                r"(?i)(?:bank account|account (?:number|no\.?)|routing(?: number)?|sort code|"
+                rf"kontonummer){_QUOTE}\W{{1,4}}([0-9][0-9 \-]{{4,20}}[0-9])"
+            ),
+            Find(r"\b(?:bc1[a-z0-9]{25,60}|0x[a-fA-F0-9]{40})\b", _alone),
+        ),
+        fields=(
+            _fields("accountnumber bankaccount routingnumber sortcode walletaddress", _has_digits),
+        ),
+    ),
+    Recogniser(
         name="card",
         title="Payment cards",
         example="4111 1111 1111 1111",
@@ -304,7 +321,7 @@ RECOGNISERS: tuple[Recogniser, ...] = (
             ),
             Find(r"\b[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", _alone),
             Find(
-                r"(?i)(?:passport|national id|tax id|steuer-?id|"
+                r"(?i)(?:passport|national id|nhs|mrn|medical record|patient id|tax id|steuer-?id|"
                 r"pesel|bsn|nino|driver'?s licen[cs]e)"
                 r"(?: number| no\.?| nr\.?)?\W{1,5}([A-Z0-9]{1,3}[0-9][A-Z0-9\-]{4,14})"
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -143,19 +144,20 @@ class Redactor:
         text."""
         if self._compiled.any is None or len(text) < 3:
             return []
-        # RE2 has no word for a lone surrogate.
-        readable = text.encode("utf-8", "replace").decode() if not text.isascii() else text
+        readable, places = _readable(text)
         matched = self._compiled.any.Match(readable)
         taken: list[tuple[int, int, str, Shape]] = []
         for index in sorted(matched or ()):
             kind, shape, pattern, accepts = self._compiled.finds[index]
             for found in pattern.finditer(readable):
                 start, end = found.span(1 if pattern.groups else 0)
-                if end - start < 2 or not accepts(text[start:end], text, start, end):
+                value = readable[start:end]
+                if end - start < 2 or WORD in value or not accepts(value, readable, start, end):
                     continue
-                if WORD in text[start:end] or any(s < end and start < e for s, e, *_ in taken):
-                    continue
-                taken.append((start, end, kind, shape))
+                if not any(s < end and start < e for s, e, *_ in taken):
+                    taken.append((start, end, kind, shape))
+        if places:
+            taken = [(places[s], places[e], kind, shape) for s, e, kind, shape in taken]
         return sorted(taken)
 
     def _pseudonym(self, kind: str, shape: Shape, value: str) -> str:
@@ -182,7 +184,7 @@ class Redactor:
         if depth > DEEPEST:
             return value
         if key and not isinstance(value, dict | list | tuple | bool) and value is not None:
-            known, text = self._compiled.fields.get(_plain(key)), str(value)
+            known, text = self._compiled.fields.get(key), str(value)
             if known is not None and WORD not in text and known[1](text):
                 return self._pseudonym(known[0].name, known[0].shape, text)
         if isinstance(value, str):
@@ -191,7 +193,7 @@ class Redactor:
             return {
                 (k if k in keep else self.text(k)): v
                 if k in keep
-                else self._json(v, keep, depth + 1, k)
+                else self._json(v, keep, depth + 1, _field(key, k))
                 for k, v in value.items()
             }
         if isinstance(value, list | tuple):
@@ -215,12 +217,12 @@ class Redactor:
             return
         if isinstance(value, dict):
             for name, item in value.items():
-                self._collect(item, depth + 1, name)
+                self._collect(item, depth + 1, _field(key, name))
         elif isinstance(value, list | tuple):
             for item in value:
                 self._collect(item, depth + 1, key)
         elif isinstance(value, str) and key:
-            known = self._compiled.fields.get(_plain(key))
+            known = self._compiled.fields.get(key)
             is_name = known is not None and known[0].name == "name"
             is_usable = SHORTEST_KNOWN <= len(value) <= 100 and not _has_surrogate(value)
             if is_name and is_usable and WORD not in value:
@@ -256,8 +258,38 @@ class Redactor:
         )
 
 
-def _plain(key: str) -> str:
-    return _plain_word(key) if len(key) <= LONGEST_FIELD else ""
+# Of whom a plain `name` is a person's: {"customer": {"name": …}}.
+_PEOPLE = frozenset(
+    """customer customers user users patient patients contact contacts person people employee
+    employees guest guests passenger passengers recipient sender client clients member members
+    cardholder accountholder applicant driver author assignee requester""".split()  # noqa: SIM905
+)
+
+
+def _field(parent: str, key: str) -> str:
+    """A field's name as the table has it: without signs, and told by what it is the name of."""
+    plain = _plain_word(key) if len(key) <= LONGEST_FIELD else ""
+    return "fullname" if plain == "name" and parent in _PEOPLE else plain
+
+
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+
+
+def _readable(text: str) -> tuple[str, list[int]]:
+    """`text` as RE2 can read it, with JSON's \\u00e9 as the letter that it is; and, where that
+    moved something, the place in `text` of every character and of the end."""
+    places: list[int] = []
+    if "\\u" in text:
+        parts, at = [], 0
+        for found in _ESCAPE.finditer(text):
+            parts += [text[at : found.start()], chr(int(found[1], 16))]
+            places += [*range(at, found.start()), found.start()]
+            at = found.end()
+        places += range(at, len(text) + 1)
+        text = "".join([*parts, text[at:]])
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()  # RE2 has no word for a lone surrogate
+    return text, places
 
 
 @functools.lru_cache(maxsize=4096)

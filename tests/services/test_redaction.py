@@ -1,0 +1,156 @@
+"""One gate: whatever way a recording comes in, what it must not hold is nowhere in the database."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+
+import pytest
+from django.apps import apps
+
+from replays_app.engine.redaction import Pattern
+from replays_app.models import Activity, Project
+from replays_app.services import imports, redaction, traces
+from replays_app.services.errors import Refused
+from replays_app.services.incidents import report_incident
+from replays_app.services.revisions import revise
+from tests import factories
+from tests.importers.traces import runs_of
+
+pytestmark = pytest.mark.django_db
+SECRET = "ada.lovelace@example.com"
+CARD = "4111 1111 1111 1111"
+
+
+def value(**more) -> dict:
+    said = f"I am {SECRET}, card {CARD}"
+    call = {"tool": "crm", "args": {"who": SECRET}, "response": {"card": CARD}, "error": said}
+    return {
+        "id": "s-1",
+        "input": said,
+        "contract": "Polite",
+        "context": [{"role": "user", "content": said}],
+        "recorded_output": said,
+        "expected_failure": said,
+        "name": said,
+        "tool_responses": [call],
+    } | more
+
+
+@pytest.fixture
+def project() -> Project:
+    found = factories.project()
+    factories.contract(found, factories.contract_value("Polite"))
+    return found
+
+
+def everything() -> str:
+    """All that the database holds of ours, as text."""
+    rows = []
+    for model in apps.get_app_config("replays_app").get_models():
+        rows += list(model.objects.values())
+    return json.dumps(rows, default=_plain, ensure_ascii=False)
+
+
+def _plain(value) -> str:
+    if not isinstance(value, bytes | memoryview):
+        return str(value)
+    data = bytes(value)
+    return (zlib.decompress(data) if data[:1] == b"x" else data).decode()
+
+
+def by_service(project):
+    report_incident(project, value(), actor=None, via="test", title=f"Of {SECRET}", tags=[SECRET])
+
+
+def by_upload(project):
+    data = json.dumps(value()).encode()
+    receipt = imports.take_uploads(
+        project, [imports.Upload("a.json", io.BytesIO(data))], actor=None
+    )
+    assert receipt.items[0]["status"] == "created"
+
+
+def by_edit(project):
+    said = report_incident(project, value(input="hello"), actor=None, via="test")
+    text = json.dumps(value(id="s-1"))
+    revise(said.incident, text, base=1, note="", actor=None)
+
+
+def by_trace(project):
+    runs = runs_of("s01")
+    for run in runs:
+        run["inputs"] = json.loads(
+            json.dumps(run["inputs"]).replace("Is Paris warmer", f"I am {SECRET}, {CARD}. Is Paris")
+        )
+    taken = traces.take(project, "langsmith", runs, actor=None, via="langsmith")
+    assert taken.status == "created"
+
+
+@pytest.mark.parametrize("way", [by_service, by_upload, by_edit, by_trace])
+def test_no_way_in_leaves_it_anywhere(project, way):
+    way(project)
+    stored = everything()
+    assert "@redacted.invalid" in stored
+    assert SECRET not in stored
+    assert CARD not in stored
+
+
+def test_the_receipt_counts_what_was_replaced(project):
+    said = report_incident(project, value(), actor=None, via="test")
+    receipt = said.incident.session.current.receipt
+    assert receipt["redactions"] == said.redactions
+    assert set(said.redactions) == {"email", "card"}
+    assert redaction.counted({"email": 2, "card": 1}) == "2 emails, 1 card"
+
+
+def test_the_same_recording_again_is_already_here(project):
+    first = report_incident(project, value(), actor=None, via="test")
+    again = report_incident(project, value(), actor=None, via="test")
+    assert (again.status, again.incident) == ("already here", first.incident)
+
+
+def test_projects_have_pseudonyms_of_their_own(project):
+    other = factories.project()
+    texts = {redaction.redactor(p).text(SECRET) for p in (project, other, project)}
+    assert len(texts) == 2
+
+
+def test_the_key_is_made_once_and_encrypted(project):
+    redaction.redactor(project)
+    made = Project.objects.get(pk=project.pk).redaction[redaction.KEY]
+    stale = Project.objects.get(pk=project.pk)
+    redaction.redactor(stale)
+    assert Project.objects.get(pk=project.pk).redaction[redaction.KEY] == made
+    assert len(made) > 80
+
+
+def test_rules_are_saved_with_a_line_in_the_log_and_keep_the_key(project):
+    redaction.redactor(project)
+    before = project.redaction[redaction.KEY]
+    patterns = [Pattern("order id", r"ORD-\d+")]
+    redaction.save_rules(project, off=["email"], patterns=patterns, paths=["input"], actor=None)
+
+    fresh = Project.objects.get(pk=project.pk)
+    assert fresh.redaction[redaction.KEY] == before
+    assert redaction.redactor(fresh).text(f"{SECRET} ORD-1").startswith(SECRET)
+    [line] = Activity.objects.filter(project=project, verb="redaction changed")
+    assert line.data == {"off": "email", "patterns": "order id", "paths": "input"}
+    redaction.save_rules(fresh, off=["email"], patterns=patterns, paths=["input"], actor=None)
+    assert Activity.objects.filter(verb="redaction changed").count() == 1
+
+
+def test_rules_that_cannot_be_read_let_nothing_pass(project):
+    project.redaction = {"off": ["nonsense"]}
+    project.save()
+    with pytest.raises(Refused, match="cannot be read"):
+        report_incident(project, value(), actor=None, via="test")
+    assert not project.incidents.exists()
+
+
+def test_a_key_of_another_installation_lets_nothing_pass(project, settings):
+    redaction.redactor(project)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another" * 8, []
+    with pytest.raises(Refused, match="FLAKESTORM_SECRET_KEY"):
+        report_incident(project, value(), actor=None, via="test")
