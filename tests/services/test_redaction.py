@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 import zlib
+from urllib.parse import quote
 
 import pytest
 from django.apps import apps
+from django.test import Client
+from django.urls import reverse
 
 from replays_app.engine.redaction import Pattern
 from replays_app.models import Activity, Project
-from replays_app.services import imports, redaction, traces
+from replays_app.services import imports, redaction, tokens, traces
 from replays_app.services.errors import Refused
 from replays_app.services.incidents import report_incident
 from replays_app.services.revisions import revise
@@ -88,7 +91,73 @@ def by_trace(project):
     assert taken.status == "created"
 
 
-@pytest.mark.parametrize("way", [by_service, by_upload, by_edit, by_trace])
+def by_api(project):
+    response = send(
+        project, f"{reverse('api:incidents')}?title=Of+{quote(SECRET)}", value(), "write"
+    )
+    assert response.status_code == 201, response.content
+
+
+def by_form(project):
+    client = Client()
+    client.force_login(factories.member(project))
+    client.post(
+        reverse("incident-new", args=[project.slug]) + "?as=yaml",
+        {
+            "as": "yaml",
+            "text": json.dumps(value()),
+            "title": SECRET,
+            "severity": "high",
+            "tags": "",
+        },
+    )
+    assert project.incidents.exists()
+
+
+def by_otlp(project):
+    """It waits in the inbox, and then becomes an incident."""
+    said = json.dumps(
+        [{"role": "user", "parts": [{"type": "text", "content": f"{SECRET}, {CARD}"}]}]
+    )
+    spans = [
+        span("1", "invoke_agent crm", {"gen_ai.operation.name": "invoke_agent",
+                                       "gen_ai.input.messages": said}),
+        span("2", "execute_tool find", {"gen_ai.operation.name": "execute_tool",
+                                        "gen_ai.tool.name": "find",
+                                        "gen_ai.tool.call.arguments": json.dumps({"q": SECRET}),
+                                        "gen_ai.tool.call.result": f"card {CARD}"}, parent="1"),
+    ]  # fmt: skip
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+    assert send(project, "/v1/traces", body, "traces").status_code == 200
+    [row] = project.traces.all()
+    assert "@redacted.invalid" in everything()
+    taken = traces.take(project, "otlp", traces.kept_items(row), actor=None, via="inbox")
+    assert taken.status == "created"
+
+
+def span(number: str, name: str, attributes: dict, parent: str = "") -> dict:
+    return {
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": number * 16,
+        "parentSpanId": parent * 16,
+        "name": name,
+        "startTimeUnixNano": "1780000000000000000",
+        "endTimeUnixNano": "1780000001000000000",
+        "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in attributes.items()],
+    }
+
+
+def send(project, url: str, body, scope: str):
+    key = tokens.create_token(project, "t", [scope], None, None)[1]
+    return Client().post(
+        url, json.dumps(body), "application/json", headers={"Authorization": f"Bearer {key}"}
+    )
+
+
+WAYS = [by_service, by_form, by_upload, by_edit, by_api, by_trace, by_otlp]
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_no_way_in_leaves_it_anywhere(project, way):
     way(project)
     stored = everything()
