@@ -15,7 +15,7 @@ INSTALLED_DEV := .venv/.installed-dev
 # A virtual environment holds its own path: one that was moved is set up again.
 $(shell [ "$$(cat .venv/.folder 2>/dev/null)" = "$$(pwd)" ] || rm -f $(INSTALLED) $(INSTALLED_DEV))
 
-.PHONY: run test lint web worker install clean help
+.PHONY: run test test-agents lint web worker install clean help
 
 run: $(INSTALLED)  ## everything, on http://HOST:PORT (default 127.0.0.1:8000)
 	@exec $(PY) -m flakestorm_web.up --host "$(HOST)" --port "$(PORT)"
@@ -28,6 +28,9 @@ worker: $(INSTALLED)  ## only workers (and the sweep); start as many as you like
 
 test: $(INSTALLED_DEV)  ## all tests, in parallel; ARGS="-k name" narrows them
 	@$(PY) -m pytest -n auto $(ARGS)
+
+test-agents: $(INSTALLED_DEV)  ## agents of other frameworks, each in an environment that is built once
+	@FLAKESTORM_TEST_AGENTS=1 $(PY) -m pytest -n auto tests/agents $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## style, types, and migrations that match the models
 	$(PY) -m ruff check .
@@ -43,7 +46,7 @@ clean:  ## removes what make made; data (var/) stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@set -e; \

@@ -291,6 +291,8 @@ def test_a_session_stays_open_over_many_attempts(beside, listener):
                 with attempt:
                     result = await session.call_tool("search", {"q": "a"})
                 assert texts(result) == [answer]
+            with pytest.raises(MCPError, match="no attempt is running"):
+                await session.call_tool("search", {"q": "a"})
 
     asyncio.run(main())
 
@@ -431,6 +433,21 @@ def test_a_body_that_is_too_large_is_refused():
     with gateway_beside(limits=Limits(body=1000)) as beside:
         listener = beside.listen()
         assert post(listener.mcp_url, b" " * 2000).status_code == 413
+
+
+def test_a_request_that_an_attempt_left_behind_is_in_no_later_one(beside, listener):
+    body = json.dumps(CALL).encode()
+    head = f"POST /mcp/{listener.token} HTTP/1.1\r\nhost: x\r\naccept: application/json\r\n"
+    head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as client:
+        with beside.attempt(listener, make_session(SEARCH)) as first:
+            client.sendall(f"{head}expect: 100-continue\r\n\r\n".encode())
+            assert b"100 Continue" in client.recv(1000)
+        with beside.attempt(listener, make_session(SEARCH)) as second:
+            client.sendall(body)
+            answer = b"".join(iter(lambda: client.recv(10_000), b""))
+    assert b"no attempt is running" in answer
+    assert first.hows == second.hows == []
 
 
 def test_a_client_that_hangs_up_has_asked_all_the_same(beside, listener):

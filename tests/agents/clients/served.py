@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 
 FIRST, SECOND = ("search", {"q": "one"}), ("search", {"q": "two"})
 QUOTE, NEWS = ("quote", {"symbol": "ACME"}), ("news", {"topic": "ACME"})
+# What a model of a framework asks for, turn by turn; it then says what it was told.
+TURNS = ([FIRST], [SECOND], [QUOTE, NEWS])
 
 PORT, TRANSPORT = int(sys.argv[1]), sys.argv[2]
 KEEPS = "keep" in sys.argv[3:]  # one connection, opened when the agent starts
