@@ -16,7 +16,6 @@ COMMANDS_NOT_YET = {
     "init": "write flakestorm.yaml by hand; docs/formats.md begins with a small one",
     "run": "mutations are not part of this version; to replay incidents: flakestorm replay run",
     "ci": "for a gate in CI use the exit code of: flakestorm replay run --strict",
-    "replay export": "write the failed prompts as replay files; docs/formats.md has the fields",
     "contract run": "to check a contract file: flakestorm contract validate",
     "contract score": "to check a contract file: flakestorm contract validate",
 }
@@ -200,6 +199,49 @@ def mcp_stdio() -> int:
     from replays_app.cli.mcp_stdio import main
 
     return main([])
+
+
+@replay.command("export")
+@click.option(
+    "--from-report",
+    type=_PATH,
+    required=True,
+    metavar="REPORT.json",
+    help="What flakestorm run --output json wrote.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=_PATH,
+    default="replays",
+    show_default=True,
+    help="The directory for the replay files.",
+)
+@click.option(
+    "--contract",
+    metavar="NAME|PATH",
+    help="What the answers are judged by.  [default: one made of the checks that failed, written "
+    "beside the replay files]",
+)
+@click.option(
+    "-c",
+    "--config",
+    type=_PATH,
+    default=CONFIG,
+    show_default=True,
+    help="Whose contracts --contract may name.",
+)
+@click.option("--no-color", is_flag=True, help="No colour (NO_COLOR=1 does the same).")
+def replay_export(**options: Any) -> int:
+    """Write the failed mutations of a flakestorm report as replay files.
+
+    A file that was changed since it was written is never overwritten.
+
+    Exit codes: 0 all is there, 1 a changed file was kept, 2 something could not be read or written.
+    """
+    from replays_app.cli.exporting import Options, export_report
+
+    return export_report(Options(**options))
 
 
 @cli.group(cls=Words)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from replays_app.cli.files import write_new
 from replays_app.cli.langsmith import (
     Imported,
     Importer,
@@ -20,10 +21,9 @@ from replays_app.cli.langsmith import (
 )
 from replays_app.cli.screen import Screen
 from replays_app.cli.text import one_line, plural
-from replays_app.engine.formats.errors import FormatError, Problem
-from replays_app.engine.formats.loading import load_documents
+from replays_app.engine.formats.errors import Problem
 from replays_app.engine.formats.session_file import Located
-from replays_app.engine.formats.writing import to_json, to_yaml
+from replays_app.engine.formats.writing import to_yaml
 from replays_app.importers.langsmith.errors import ImportProblem
 from replays_app.importers.trace import DEFAULT_CONTRACT
 
@@ -124,7 +124,7 @@ def _take(
         status = "read"
     else:
         try:
-            status = _write(path, result)
+            status = write_new(path, result.value)
         except OSError as error:
             problem = Problem(f"cannot be written: {error.strerror}", source=str(path))
             outcome.broken.append(problem)
@@ -139,27 +139,6 @@ def _take(
     place = path or result.session_id
     line = f"{place}  {result.value.get('name', '')}: {', '.join(words)}"
     (screen.note if path is None else screen.line)(f"{status:<13} {one_line(line, 1_000)}")
-
-
-def _write(path: Path, result: Imported) -> str:
-    """Whole or not at all; what somebody wrote there is never replaced. Raises OSError."""
-    text = to_json(result.value) if path.suffix.lower() == ".json" else to_yaml(result.value)
-    data = text.encode("utf-8", "backslashreplace")
-    if path.exists():
-        return "already here" if _holds(path, result) else "kept as it is"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_bytes(data)
-    beside.replace(path)
-    return "imported"
-
-
-def _holds(path: Path, result: Imported) -> bool:
-    try:
-        documents = load_documents(path.read_bytes(), source=str(path))
-    except FormatError:
-        return False
-    return len(documents) == 1 and documents[0].value == result.value
 
 
 @dataclass(frozen=True, slots=True)
