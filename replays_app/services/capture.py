@@ -96,7 +96,7 @@ def take(project: Project, report: Report, url_of: Callable[[Incident], str]) ->
         if stored := _stored(project, report):
             return stored
         try:
-            said = _report(project, report, value)
+            said = _peoples(project, value) or _report(project, report, value)
         except Refused as error:
             raise _refused(error, document, value) from error
         answer = _answer(project, report, said, url_of)
@@ -144,6 +144,19 @@ def _made_id(value: dict[str, Json]) -> str:
     content = canonical_bytes(storable.json(value))
     made = salted_hmac("flakestorm session ids", content, algorithm="sha256").hexdigest()
     return f"{VIA}-{made[:24]}"
+
+
+def _peoples(project: Project, value: dict[str, Json]) -> Receipt | None:
+    """A recording that a person wrote or changed is not replaced by what a program sends."""
+    rows = Incident.objects.select_related("session__current__created_by").filter(
+        session__project=project, session__session_id=value["id"]
+    )
+    incident = rows.first()
+    current = incident.session.current if incident else None
+    if incident is None or current.created_by is None or current.body is None:
+        return None
+    note = f"Its recording was saved here by {current.created_by} (r{current.number}), and stays."
+    return Receipt(incident, "already here", (note,))
 
 
 def _report(project: Project, report: Report, value: dict[str, Json]) -> Receipt:

@@ -22,8 +22,16 @@ from replays_app.engine.formats.session import read_session, session_to_value
 from replays_app.engine.formats.session_file import Located, locate_session
 from replays_app.engine.formats.variables import refuse_variables
 from replays_app.engine.values import Json
-from replays_app.models import Agent, Import, Project
-from replays_app.services import activity, archives, contracts, storable, uploaded_traces
+from replays_app.importers.flakestorm_report import is_report
+from replays_app.models import Agent, ContractRevision, Import, Project
+from replays_app.services import (
+    activity,
+    archives,
+    contracts,
+    storable,
+    uploaded_reports,
+    uploaded_traces,
+)
 from replays_app.services.archives import MAX_FILE_BYTES
 from replays_app.services.errors import Refused
 from replays_app.services.incidents import report_incident
@@ -195,21 +203,33 @@ def _save_contracts(file: _File, receipt: _Receipt) -> None:
     except FormatError:
         return
     for document in documents:
-        if no_session(document.value) != CONTRACT:
-            continue
         try:
-            value = contract_to_value(read_contract(document.value, document))
-            revision = contracts.save_contract(receipt.project, value, receipt.actor)
+            saved = _save_contract(document, receipt)
         except (FormatError, Refused) as error:
-            receipt.refuse(file.name, error)
-        else:
+            if not is_report(document.value):  # of which its mutations tell again
+                receipt.refuse(file.name, error)
+            continue
+        if saved:
+            revision, notes = saved
             receipt.note(
                 file.name,
                 "contract saved",
                 title=revision.contract.name,
                 contract=revision.contract_id,
-                notes=[f"revision {revision.number} is the current one"],
+                notes=[f"revision {revision.number} is the current one", *notes],
             )
+
+
+def _save_contract(
+    document: Document, receipt: _Receipt
+) -> tuple[ContractRevision, list[str]] | None:
+    """None: it holds none. Raises FormatError or Refused."""
+    if is_report(document.value):
+        return uploaded_reports.save_contract(receipt.project, document, receipt.actor)
+    if no_session(document.value) != CONTRACT:
+        return None
+    value = contract_to_value(read_contract(document.value, document))
+    return contracts.save_contract(receipt.project, value, receipt.actor), []
 
 
 def _take_traces(file: _File, receipt: _Receipt) -> bool:
@@ -239,10 +259,32 @@ def _take_file(file: _File, receipt: _Receipt, *, contracts_saved: bool) -> None
         why = no_session(document.value)
         if why == CONTRACT and contracts_saved:
             continue
-        if why:
+        if is_report(document.value):
+            _take_report(file, document, receipt)
+        elif why:
             _leave_out(file, receipt, why)
         else:
             _take_session(file, document, receipt)
+
+
+def _take_report(file: _File, document: Document, receipt: _Receipt) -> None:
+    lines = uploaded_reports.take(
+        receipt.project,
+        document,
+        actor=receipt.actor,
+        via=receipt.via,
+        agent=receipt.agent,
+        most=max(0, MAX_SESSIONS - receipt.sessions),
+    )
+    try:
+        for line in lines:
+            more: dict[str, Json] = {}
+            if line.incident is not None:
+                receipt.sessions += 1
+                more = {"incident": line.incident.key, "title": line.incident.title}
+            receipt.note(file.name, line.status, notes=line.notes, problems=line.problems, **more)
+    except FormatError as error:
+        receipt.refuse(file.name, error)
 
 
 def _leave_out(file: _File, receipt: _Receipt, why: str) -> None:

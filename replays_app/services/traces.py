@@ -128,7 +128,7 @@ def reread(incident: Incident, actor: User | None, *, over_edits: bool = False) 
     items = kept_items(row)
     with transaction.atomic():
         project = _locked(incident.project)
-        why = "" if over_edits else _why_peoples(incident)
+        why = "" if over_edits else why_peoples(incident)
         if why:
             raise Refused(why, remedy="Ask for it explicitly to read the trace over that.")
         try:
@@ -234,7 +234,7 @@ def _report(
     known = _known(project, str(converted.value["id"]))
     if known is not None:
         known.project = project
-        why = _why_erased(known) or ("" if over_edits else _why_peoples(known))
+        why = why_erased(known) or ("" if over_edits else why_peoples(known))
         if why:
             _link(project, kind, external_id, known)
             return Taken(status="already here", incident=known, title=known.title, notes=(why,))
@@ -271,7 +271,7 @@ def _report(
 
 def _link(project: Project, kind: str, external_id: str, incident: Incident) -> None:
     """A trace that waits in the inbox, and whose incident is here already, waits no longer."""
-    gone = {"body": None, "size": 0, "summary": {}} if _why_erased(incident) else {}
+    gone = {"body": None, "size": 0, "summary": {}} if why_erased(incident) else {}
     project.traces.filter(kind=kind, external_id=external_id).update(
         status=Trace.Status.IMPORTED, incident=incident, **gone
     )
@@ -319,12 +319,12 @@ def _known(project: Project, session_id: str) -> Incident | None:
     return rows.filter(session__project=project, session__session_id=session_id).first()
 
 
-def _why_erased(incident: Incident) -> str:
+def why_erased(incident: Incident) -> str:
     current = incident.session.current
     return sessions.erased_sentence(current) if current.body is None else ""
 
 
-def _why_peoples(incident: Incident) -> str:
+def why_peoples(incident: Incident) -> str:
     """Empty: the recording is what an import made of it, and nobody edited the incident."""
     row = ReplaySession.objects.select_related("current__created_by").get(pk=incident.session_id)
     current: SessionRevision = row.current

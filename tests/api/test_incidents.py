@@ -24,7 +24,7 @@ from replays_app.models import (
     ReplaySession,
     SessionRevision,
 )
-from replays_app.services import capture, limits, tokens
+from replays_app.services import capture, limits, revisions, tokens
 from tests import factories
 
 URL = "/api/v1/incidents"
@@ -102,6 +102,20 @@ def test_the_same_again_is_already_here_and_other_content_a_new_revision(project
     assert any("keeps its own title, severity and tags" in note for note in answer["notes"])
     incident = Incident.objects.get()
     assert (incident.tags, incident.session.current.number) == ([], 2)
+
+
+def test_what_a_person_changed_stays(project, contract):
+    value = factories.session_value()
+    said(send(project, value), 201)
+    incident = Incident.objects.get()
+    person = factories.member(project)
+    mine = {**incident.session.current.body, "recorded_output": "Mine."}
+    revisions.revise(incident, json.dumps(mine), base=1, note="", actor=person)
+    answer = said(send(project, {**value, "recorded_output": "Other."}), 200)
+    assert answer["status"] == "already here"
+    assert answer["notes"] == [f"Its recording was saved here by {person} (r2), and stays."]
+    incident.session.refresh_from_db()
+    assert incident.session.current.body["recorded_output"] == "Mine."
 
 
 def test_options_are_in_the_query(project, contract):

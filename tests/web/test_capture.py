@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -253,6 +254,18 @@ def test_the_chosen_agent_is_that_of_new_incidents(team):
     data = {"files": [file(recording())], "agent": other.pk}
     team.client("responder").post(team.url("import"), data)
     assert Incident.objects.get().agent == other
+
+
+def test_a_report_of_flakestorm_is_known_by_its_looks(team):
+    path = Path(__file__).parents[1] / "data" / "flakestorm" / "report.json"
+    data = {"files": [file(path.read_bytes(), "report.json")], "save_contracts": "on"}
+    response = team.client("responder").post(team.url("import"), data, follow=True)
+    words = page_text(response)
+    assert "9 new incidents" in words
+    assert "flakestorm report 2026-11-24 10:21:01" in words
+    incidents = Incident.objects.filter(contract__name="flakestorm report 2026-11-24 10:21:01")
+    assert {i.agent for i in incidents} == {team.agent}
+    assert len(incidents) == 9
 
 
 def test_an_upload_without_a_file_says_so(team):
