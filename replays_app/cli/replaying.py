@@ -361,5 +361,7 @@ class Replay:
 
 def _without_secrets(url: str) -> str:
     """The endpoint may hold a key in its query or before the host."""
+    if "://" not in url:  # module:function
+        return url
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -21,6 +21,8 @@ _UNASKED = (
 _UNASKED_REMEDY = {
     "proxy": "the proxy; let the client read HTTP_PROXY and HTTPS_PROXY from its environment "
     "(aiohttp: trust_env=True), or use agent.gateway tool_url",
+    "hooks": "the proxy, or its tools are plain functions that nothing names; give "
+    "agent.tools.<name>.function (module:function)",
     "tool_url": "the tool URL; let the agent take its tools' base URL from FLAKESTORM_TOOL_URL",
     "mcp": "the MCP URL; let the agent take its MCP server's address from FLAKESTORM_MCP_URL, or "
     "start its server with `flakestorm mcp-stdio`",

@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from typing import Self
 
 from replays_app.engine.agents.http import HttpClient
+from replays_app.engine.agents.invocation import Invocation, build_invocation
 from replays_app.engine.agents.pool import Member, Pool
-from replays_app.engine.agents.reach import DOORS, Injection, injection_of, refusal
+from replays_app.engine.agents.reach import DOORS, Injection, injection_of, is_python, refusal
 from replays_app.engine.agents.request import Request, Unsendable, build_request
 from replays_app.engine.agents.starting import NotReady
 from replays_app.engine.clock import VirtualClock
@@ -28,6 +29,7 @@ from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.formats.session import Session
 from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.hooks import HooksDoor
 from replays_app.engine.gateway.offer import offer_of
 from replays_app.engine.gateway.server import Gateway
 from replays_app.engine.hosts import AllowedHosts
@@ -113,12 +115,14 @@ class Replayer:
         prepared = self._prepare(session)
         return prepared.message if isinstance(prepared, Failure) else None
 
-    def _prepare(self, session: Session) -> Request | Failure:
+    def _prepare(self, session: Session) -> Request | Invocation | Failure:
         if reason := refusal(self.agent, session, live_tools=self._live_tools):
             return Failure(whose="ours", code="cannot_inject", message=reason)
         try:
             if self.injection in DOORS:
                 _deck(session, self.agent)
+            if is_python(self.agent):
+                return build_invocation(self.agent, session)
             return build_request(self.agent, session)
         except Unsendable as unsendable:
             return unsendable.failure
@@ -139,7 +143,9 @@ class Replayer:
             while True:
                 with suppress(_EndedWhileIdle):
                     async with self._pool.member(offer) as member:
-                        return await self._put(session, request, member, blank)
+                        if isinstance(request, Request):
+                            return await self._put(session, request, member, blank)
+                        return await self._call(session, request, member, blank)
         except NotReady as not_ready:
             return replace(blank, failure=not_ready.failure, log_tail=not_ready.log_tail)
 
@@ -157,7 +163,7 @@ class Replayer:
                 return await with_log(replace(blank, failure=failure), member, mark)
         headers = {**request.headers, RUN_HEADER: self._token()}
         request = replace(request, url=agent.endpoint, headers=headers)  # its port is the member's
-        with _injected(session, member) as tape:
+        with _injected(session, member) as deck:
             sent = await self._http.send(request, timeout_ms=agent.timeout)
         if isinstance(sent.result, Failure):
             # What is ours never reached the agent; one that we started is better replaced anyway.
@@ -165,8 +171,27 @@ class Replayer:
             if sent.result.code == "refused":
                 await _check_it_was_there(member)
         evidence = await read(agent, member, sent, blank)
-        if tape is not None:
-            evidence = with_calls(evidence, session, tape, doubtful=doubtful)
+        if deck is not None:
+            evidence = with_calls(evidence, session, deck.tape, doubtful=doubtful)
+        member.used = True
+        return await with_log(evidence, member, mark)
+
+    async def _call(
+        self, session: Session, asked: Invocation, member: Member, blank: Evidence
+    ) -> Evidence:
+        agent, python = member.agent, member.python
+        assert python is not None, "an invocation is for a Python agent"
+        mark = await python.process.mark()
+        with _injected(session, member) as deck:
+            door = HooksDoor(deck, session) if deck is not None else None
+            sent = await python.attempt(asked, door, timeout_ms=agent.timeout)
+            if door is not None:
+                door.close()
+        if isinstance(sent.result, Failure) and sent.result.code == "refused":
+            await _check_it_was_there(member)
+        evidence = replace(await read(agent, member, sent, blank), http_status=None)
+        if deck is not None:
+            evidence = with_calls(evidence, session, deck.tape, doubtful=False)
         member.used = True
         return await with_log(evidence, member, mark)
 
@@ -178,7 +203,7 @@ async def _check_it_was_there(member: Member) -> None:
 
 
 @contextmanager
-def _injected(session: Session, member: Member) -> Iterator[Tape | None]:
+def _injected(session: Session, member: Member) -> Iterator[Deck | None]:
     """Loads the session's tape into the member's listener; None: it has none."""
     if member.listener is None:
         yield None
@@ -186,7 +211,7 @@ def _injected(session: Session, member: Member) -> Iterator[Tape | None]:
     deck = _deck(session, member.agent)
     member.listener.load(deck)
     try:
-        yield deck.tape
+        yield deck
     finally:
         member.listener.unload()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypedDict, Unpack
 
 from replays_app.engine.clock import HOLD_MS, Interval, VirtualClock
@@ -126,8 +126,8 @@ class Tape:
         asked = Asked(tool, args, textual, settings.ignore_args, settings.on_miss, settings.stubs)
         expected = self._matcher.expected(tool)
         found = self._matcher.find(asked, alone=not self._in_flight[tool])
-        # Only the proxy is told where the live tool is.
-        nowhere = found.how == "passthrough" and seen["door"] != "proxy"
+        # Only the proxy is told where the live tool is, and a hook stands in its place.
+        nowhere = found.how == "passthrough" and seen["door"] not in ("proxy", "hooks")
         how: How = "miss" if nowhere else found.how
         play = self._add(how, tool, args, **seen)
         play.record = found.record
@@ -148,9 +148,18 @@ class Tape:
             play.load_miss(MISS_STATUS, f"{said}; {remedy}")
         return play
 
-    def end(self, play: Play, *, now_ms: float, status: int | None = None, lost: str = "") -> None:
+    def end(
+        self,
+        play: Play,
+        *,
+        now_ms: float,
+        status: int | None = None,
+        lost: str = "",
+        waited_ms: float | None = None,
+    ) -> None:
         """The answer is on its way. `status`: of a live answer. `lost`: why the agent did not get
-        it. Ending a play twice changes nothing."""
+        it. `waited_ms`: virtual, when the agent did not wait for all of the latency. Ending a play
+        twice changes nothing."""
         if play.ended_ms is not None:
             return
         play.ended_ms = now_ms
@@ -160,6 +169,9 @@ class Tape:
         if play.tool is not None:
             self._in_flight[play.tool] -= 1
         if play.flight is not None:
+            if waited_ms is not None:
+                play.flight = replace(play.flight, virtual_ms=min(waited_ms, play.latency_ms))
+                play.latency_ms = play.flight.virtual_ms
             self._clock.end(play.flight)
 
     def blocked(

@@ -33,7 +33,7 @@ class Severity(StrEnum):
 
 SEVERITY_WEIGHT = {Severity.CRITICAL: 3, Severity.HIGH: 2, Severity.MEDIUM: 1, Severity.LOW: 1}
 
-Door = Literal["proxy", "tool_url", "mcp"]
+Door = Literal["proxy", "tool_url", "mcp", "hooks"]
 
 # How a call found its answer on the tape. `miss` and `blocked` are the two that the tape could not
 # answer; `args_differ` was answered, and is counted in the headline.
@@ -133,7 +133,7 @@ class Evidence:
     http_status: int | None = None
     real_ms: float = 0.0  # wall time of the agent's answer
     virtual_ms: float = 0.0  # recorded latencies laid over it
-    injection: Literal["proxy", "tool_url", "mcp", "none", "live"] = "none"
+    injection: Literal["proxy", "tool_url", "mcp", "hooks", "none", "live"] = "none"
     version_seen: str | None = None  # what the agent said of itself (agent.version_from)
     started_at: str = ""  # ISO 8601, UTC
     log_tail: str = ""  # last lines that a started agent printed

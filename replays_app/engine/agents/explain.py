@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from replays_app.engine.agents.answer import excerpt
-from replays_app.engine.agents.reach import Injection, injection_of
+from replays_app.engine.agents.reach import Injection, injection_of, is_python
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.values import Call, Evidence, Failure, Json
 
 CALLS = 20  # that are named
 LOG_LINES = 5
 
-_DOORS = {"proxy": "the proxy", "tool_url": "the tool URL", "mcp": "MCP"}
+_DOORS = {"proxy": "the proxy", "tool_url": "the tool URL", "mcp": "MCP", "hooks": "a hook"}
 _VARIABLES = {
     "proxy": "HTTP_PROXY",
     "tool_url": "FLAKESTORM_TOOL_URL",
     "mcp": "FLAKESTORM_MCP_URL",
+    "hooks": "HTTP_PROXY",
 }
 _WAYS = {"proxy": ("proxy", ""), "tool_url": ("tool URL", "/t/…"), "mcp": ("MCP URL", "/mcp/…")}
 _BEFORE = {"never_ready": "started", "cannot_listen": "gateway", "reset_failed": "reset"}
@@ -58,7 +59,7 @@ def explain(agent: AgentConfig, evidence: Evidence) -> Iterator[Seen]:
 
 
 def _answered(agent: AgentConfig, evidence: Evidence, failure: Failure | None) -> Iterator[Seen]:
-    if evidence.http_status is None:
+    if evidence.http_status is None and (failure is not None or not is_python(agent)):
         assert failure is not None, "an attempt without a status has a failure"
         yield no("request", failure.message)
         return
@@ -66,7 +67,8 @@ def _answered(agent: AgentConfig, evidence: Evidence, failure: Failure | None) -
     if not is_read and failure is not None and failure.code not in (*_READING, "wrong_version"):
         yield no("request", failure.message)
         return
-    saw = f"HTTP {evidence.http_status} after {evidence.real_ms:,.0f} ms."
+    what = "It returned" if evidence.http_status is None else f"HTTP {evidence.http_status}"
+    saw = f"{what} after {evidence.real_ms:,.0f} ms."
     yield Seen(step="request", ok=True, saw=saw)
     if is_read:
         at = f" at {agent.response_path}" if agent.response_path else ""
@@ -118,7 +120,7 @@ def _calls(agent: AgentConfig, evidence: Evidence) -> Iterator[Seen]:
         count = f"{len(tools)} tool call{'s' if len(tools) > 1 else ''}"
         saw = f"{count} came to the gateway: {named}{more}. Nothing is recorded for them here."
         yield Seen(step="tool calls", ok=True, saw=saw)
-    elif evidence.http_status is not None:
+    elif evidence.http_status is not None or evidence.answer is not None:
         yield _no_calls(agent, door)
     yield from _strangers(evidence.calls)
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from replays_app.engine.agents.http import HttpClient
 from replays_app.engine.agents.process import AgentProcess
+from replays_app.engine.agents.python import PythonAgent
 from replays_app.engine.agents.reach import (
     Injection,
     fixed_token,
+    is_python,
     listen_address,
     may_use_mcp,
     members_at_most,
@@ -33,17 +35,22 @@ class Member:
     agent: AgentConfig
     listener: Listener | None = None
     started: Started | None = None
+    python: PythonAgent | None = None
     used: bool = False  # an attempt has come to its end here
     # The last attempt did not end: the agent may still be at it.
     unfinished: bool = False
 
     @property
     def process(self) -> AgentProcess | None:
+        if self.python is not None:
+            return self.python.process
         return self.started.process if self.started else None
 
     @property
     def is_usable(self) -> bool:
         """A started agent that ended or is still busy is replaced; the others are all we have."""
+        if self.python is not None and self.python.is_spent:
+            return False
         return self.process is None or not (self.unfinished or self.process.is_over)
 
     @property
@@ -130,17 +137,27 @@ class Pool:
 
     async def _new(self, offer: Offer) -> Member:
         listener = await self._listen(offer) if self._gateway is not None else None
-        started = None
         try:
-            if self._agent.start:
-                started = await start_agent(self._agent, self._surroundings(listener), self._http)
-        finally:
-            if self._agent.start and started is None and listener is not None:
+            member = await self._started(listener)
+        except BaseException:
+            if listener is not None:
                 await listener.close()
-        member = Member(started.agent if started else self._agent, listener, started)
+            raise
         self._members.append(member)
         self._was_ready = True
         return member
+
+    async def _started(self, listener: Listener | None) -> Member:
+        agent, around = self._agent, self._surroundings(listener)
+        if is_python(agent):
+            port = listener.port if listener is not None else None
+            hooks = self._injection == "hooks"
+            python = await PythonAgent.start(agent, around, gateway_port=port, hooks=hooks)
+            return Member(agent, listener, python=python)
+        if not agent.start:
+            return Member(agent, listener)
+        started = await start_agent(agent, around, self._http)
+        return Member(started.agent, listener, started)
 
     async def _listen(self, offer: Offer) -> Listener:
         assert self._gateway is not None
@@ -169,7 +186,7 @@ class Pool:
             "FLAKESTORM_MCP_URL": listener.mcp_url,
         }
         cleared: frozenset[str] = frozenset()
-        if self._injection == "proxy":
+        if self._injection in ("proxy", "hooks"):
             gateway_env |= listener.proxy_env()
             cleared = frozenset(CLEARED_ENV)
         return Surroundings(
@@ -183,6 +200,8 @@ class Pool:
     async def _retire(self, member: Member) -> None:
         if member.started is not None:
             await member.started.stop()
+        if member.python is not None:
+            await member.python.stop()
         if member.listener is not None:
             await member.listener.close()
         if member in self._members:

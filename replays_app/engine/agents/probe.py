@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from replays_app.engine.agents.explain import Seen, explain, no
-from replays_app.engine.agents.reach import refusal
+from replays_app.engine.agents.reach import is_python, refusal
 from replays_app.engine.connecting import resolve
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.session import Session
@@ -60,7 +60,7 @@ async def _probe(
         yield no("configuration", reason)
         return
     yield Seen(step="configuration", ok=True, saw="It is readable and fits together.")
-    if not agent.start:
+    if not agent.start and not is_python(agent):
         async for seen in _way(agent.endpoint, hosts):
             yield seen
             if seen.ok is False:

@@ -94,10 +94,14 @@ class AgentProcess:
             return f"could not be started: {self.unstartable}"
         if self.exit_code is None:
             return "was ended from outside, together with its keeper"
-        if self.exit_code < 0:
+        return self.how_it_ended(self.exit_code)
+
+    @staticmethod
+    def how_it_ended(code: int) -> str:
+        if code < 0:
             with suppress(ValueError):
-                return f"was killed by {signal.Signals(-self.exit_code).name}"
-        return f"ended with exit code {self.exit_code}"
+                return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
 
     async def over(self, *, within: float | None = None) -> bool:
         """Whether it ends within so many seconds (None: waits for it)."""

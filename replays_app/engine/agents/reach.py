@@ -6,6 +6,7 @@ otherwise a replay would call real tools, and prove nothing.
 
 from __future__ import annotations
 
+import sys
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
@@ -13,8 +14,8 @@ from urllib.parse import urlsplit
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.session import Session
 
-Injection = Literal["proxy", "tool_url", "mcp", "none", "live"]
-DOORS: frozenset[Injection] = frozenset({"proxy", "tool_url", "mcp"})  # through the gateway
+Injection = Literal["proxy", "tool_url", "mcp", "hooks", "none", "live"]
+DOORS: frozenset[Injection] = frozenset({"proxy", "tool_url", "mcp", "hooks"})  # of the gateway
 
 PROCESSES = 8  # started agents at once, unless agent.concurrency says otherwise
 REQUESTS = 50  # requests at once to a running agent without a gateway
@@ -28,6 +29,8 @@ def injection_of(agent: AgentConfig, *, live_tools: bool) -> Injection:
     """The door that the configuration names, or else the one that it can only mean."""
     if live_tools:
         return "live"
+    if is_python(agent):
+        return "hooks"
     if agent.gateway in ("proxy", "tool_url", "mcp"):
         return agent.gateway
     if agent.gateway is not None or not (agent.start or agent.gateway_listen):
@@ -37,6 +40,11 @@ def injection_of(agent: AgentConfig, *, live_tools: bool) -> Injection:
     if _uses(agent, TOOL_URL) or agent.gateway_listen is not None:
         return "tool_url"
     return "mcp" if _uses(agent, MCP_URL) else "proxy"
+
+
+def is_python(agent: AgentConfig) -> bool:
+    """Whether we run it in a process of its own, rather than ask it over HTTP."""
+    return agent.type != "http"
 
 
 def may_use_mcp(agent: AgentConfig, injection: Injection) -> bool:
@@ -56,7 +64,9 @@ def wants_port(agent: AgentConfig) -> bool:
 
 def members_at_most(agent: AgentConfig, *, injection: Injection, wanted: int) -> int:
     """How many attempts can run at once."""
-    if agent.start:
+    if is_python(agent):
+        most = agent.concurrency or PROCESSES
+    elif agent.start:
         most = agent.concurrency or PROCESSES if wants_port(agent) else 1
     elif injection in DOORS:
         most = 1  # one fixed listener, and nothing tells two attempts' calls apart
@@ -86,12 +96,14 @@ def fixed_token(agent: AgentConfig) -> str | None:
 
 
 def _unsupported(agent: AgentConfig, live_tools: bool) -> str:
-    if agent.type != "http":
+    if is_python(agent):
+        return _unfit_python(agent)
+    if agent.gateway == "hooks":
         return (
-            f"agent.type {agent.type} is not supported by this version; serve the agent over HTTP "
-            "(type: http), and let agent.start start it"
+            "agent.gateway hooks is for a Python agent that runs in a process of ours; write type: "
+            "python (or langchain), or another gateway"
         )
-    if agent.gateway in ("llm", "hooks") and not live_tools:
+    if agent.gateway == "llm" and not live_tools:
         return (
             f"agent.gateway {agent.gateway} is not supported by this version; use proxy (tools "
             "over HTTP), tool_url (tools with a base URL) or mcp (tools of an MCP server)"
@@ -100,6 +112,19 @@ def _unsupported(agent: AgentConfig, live_tools: bool) -> str:
         return "agent.endpoint is missing; write the URL that takes the agent's requests"
     if not _is_http(agent.endpoint):
         return f"agent.endpoint {agent.endpoint} is no http or https address"
+    return ""
+
+
+def _unfit_python(agent: AgentConfig) -> str:
+    if agent.gateway not in (None, "hooks"):
+        return (
+            f"agent.gateway is {agent.gateway}, and an agent of type {agent.type} has hooks (and "
+            "the proxy beside them); take gateway out"
+        )
+    if sys.platform == "win32":
+        return (
+            f"an agent of type {agent.type} needs Linux or macOS; serve it over HTTP (type: http)"
+        )
     return ""
 
 
@@ -117,6 +142,8 @@ def _no_way_in(agent: AgentConfig, session: Session, live_tools: bool) -> str:
     door = injection_of(agent, live_tools=False)
     if door == "none":
         return _no_door(agent, session)
+    if door == "hooks":
+        return _past_the_proxy(agent)
     if not (agent.start or agent.gateway_listen):
         return (
             f"the agent at {agent.endpoint} is already running, and nothing says where it finds "
@@ -175,13 +202,19 @@ def _no_door(agent: AgentConfig, session: Session) -> str:
     )
 
 
-def _not_recognised(agent: AgentConfig, session: Session) -> str:
+def _past_the_proxy(agent: AgentConfig) -> str:
     for name in PAST_THE_PROXY:
         if name in agent.env:
             return (
                 f"agent.env sets {name}, which leads the agent's calls past the gateway; take it "
                 "out, and name what may stay live in agent.passthrough"
             )
+    return ""
+
+
+def _not_recognised(agent: AgentConfig, session: Session) -> str:
+    if reason := _past_the_proxy(agent):
+        return reason
     if _uses(agent, TOOL_URL) or _uses(agent, MCP_URL):
         return ""
     known = {name for name, tool in agent.tools.items() if tool.match_url}

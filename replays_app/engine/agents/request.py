@@ -49,7 +49,7 @@ def build_request(agent: AgentConfig, session: Session) -> Request:
     some. GET and DELETE carry the same in the query string.
     """
     turns = Turns(session)
-    _check_places(agent, turns)
+    check_places(agent, turns)
     fill = Filler(turns, structured=agent.parse_structured_input)
     params = {name: fill.text(value) for name, value in agent.query_params.items()}
     headers = dict(agent.headers)
@@ -189,7 +189,7 @@ def _quoted_after(text: str, quoted: bool) -> bool:
     return quoted
 
 
-def _check_places(agent: AgentConfig, turns: Turns) -> None:
+def check_places(agent: AgentConfig, turns: Turns) -> None:
     """Earlier turns are never dropped: without a place for them the session cannot run."""
     templates = [*agent.query_params.values()]
     if agent.request_template is not None:

@@ -38,6 +38,14 @@ _PLACE = re.compile(r"\{(\w+)\}")
 _OUR_PLACES = frozenset({"prompt", "context", "messages"})
 _SIMPLE_PATH = re.compile(r"(\$\.?)?[\w-]+(\.[\w-]+|\[\d+\])*")
 
+# module:name, both dotted
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_CLASS = re.compile(rf"{_TARGET.pattern}|[^\W\d]\w*")
+_OVER_HTTP = (
+    *("start", "ready", "gateway_listen", "gateway_token", "headers", "query_params"),
+    "reset_endpoint",
+)
+
 _Complaint = tuple[Path, str]
 
 
@@ -95,6 +103,7 @@ class AgentConfig(Strict):
     python: str | None = None
     ready: str | None = None  # URL polled; default: the endpoint's port accepts connections
     ready_timeout: int = Field(30_000, ge=100, le=300_000)  # ms
+    memory_mb: int | None = Field(None, ge=64)  # a Python agent's attempt gets no more; MiB
     gateway: Literal["proxy", "tool_url", "mcp", "llm", "hooks", "none"] | None = None
     gateway_listen: str | None = None  # host:port, for an agent that is already running
     gateway_token: str | None = None  # the tool URL's, where others can reach gateway_listen
@@ -127,7 +136,7 @@ def finish_agent(
     }
     if unset:
         raise FormatError([document.problem(where(at), message) for at, message in unset])
-    if "cwd" in expanded or "start" in expanded:
+    if "cwd" in expanded or "start" in expanded or expanded.get("type", "http") != "http":
         expanded["cwd"] = str((directory / (expanded.get("cwd") or ".")).resolve())
     agent = AgentConfig.model_validate(expanded)
     complaints = [*_check_reach(agent, written), *_check_port(agent), *_check_request(agent)]
@@ -160,9 +169,18 @@ def _expand(
 
 
 def _check_reach(agent: AgentConfig, written: AgentConfig) -> Iterator[_Complaint]:
+    if agent.cwd is not None and not pathlib.Path(agent.cwd).is_dir():
+        yield ("cwd",), f"is no directory: {agent.cwd}"
+    yield from _check_tools(agent)
+    if agent.type != "http":
+        yield from _check_python(agent)
+        return
+    for name in ("memory_mb", "reset_function"):
+        if getattr(agent, name) is not None:
+            yield (name,), "is for an agent of type python or langchain; take it out"
     if not agent.endpoint:
         yield ("endpoint",), "is missing: the URL that takes the agent's requests"
-    elif agent.type == "http":
+    else:
         for name in ("endpoint", "reset_endpoint", "ready"):
             url, shown = getattr(agent, name), getattr(written, name)
             if url and not _is_http_url(url.replace(PORT, "1")):
@@ -174,7 +192,7 @@ def _check_reach(agent: AgentConfig, written: AgentConfig) -> Iterator[_Complain
         if not _is_address(agent.gateway_listen):
             shown = agent.gateway_listen
             yield ("gateway_listen",), f"is {shown!r}, must be host:port such as 127.0.0.1:8899"
-    if agent.start is None and agent.type == "http":
+    if agent.start is None:
         for name in ("env", "cwd", "python", "ready"):
             if getattr(agent, name):
                 yield (name,), "has no effect without start: nothing is started; add start"
@@ -186,8 +204,41 @@ def _check_reach(agent: AgentConfig, written: AgentConfig) -> Iterator[_Complain
         else:
             if not words:
                 yield ("start",), "is empty; write the command that starts the agent"
-    if agent.cwd is not None and not pathlib.Path(agent.cwd).is_dir():
-        yield ("cwd",), f"is no directory: {agent.cwd}"
+
+
+def _check_python(agent: AgentConfig) -> Iterator[_Complaint]:
+    """The agent is a function or a runnable, in a process that we start."""
+    shape = "module:function" if agent.type == "python" else "module:runnable"
+    if not _TARGET.fullmatch(agent.endpoint):
+        shown = f"is {agent.endpoint!r}" if agent.endpoint else "is missing"
+        yield (
+            ("endpoint",),
+            f"{shown}; for type {agent.type} write {shape}, such as my_agent:answer",
+        )
+    if agent.reset_function is not None and not _TARGET.fullmatch(agent.reset_function):
+        yield ("reset_function",), f"is {agent.reset_function!r}; write module:function"
+    for name in _OVER_HTTP:
+        if getattr(agent, name):
+            yield (
+                (name,),
+                f"is for an agent over HTTP, and type is {agent.type}; take it out, or write type: "
+                "http",
+            )
+
+
+def _check_tools(agent: AgentConfig) -> Iterator[_Complaint]:
+    for tool, rule in agent.tools.items():
+        if rule.function is not None and agent.type == "http":
+            at = ("tools", tool, "function")
+            yield at, "is for an agent of type python or langchain; give match_url"
+        elif rule.function is not None and not _TARGET.fullmatch(rule.function):
+            yield ("tools", tool, "function"), f"is {rule.function!r}; write module:function"
+        if rule.on_error is not None and not _CLASS.fullmatch(rule.on_error):
+            at = ("tools", tool, "on_error")
+            yield (
+                at,
+                f"is {rule.on_error!r}; write module:Class, or the name of a builtin exception",
+            )
 
 
 def _check_port(agent: AgentConfig) -> Iterator[_Complaint]:

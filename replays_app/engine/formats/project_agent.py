@@ -24,7 +24,7 @@ SOURCE = "agent"
 MAX_BYTES = 100_000
 # What only the operator's file may say, because it runs something here, and why not on a page.
 OPERATORS_ONLY = ("start", "env", "cwd", "python")
-_STARTED_ONLY = ("ready", "ready_timeout")
+_STARTED_ONLY = ("ready", "ready_timeout", "reset_function", "memory_mb")
 LOWEST_PORT = 1024  # below it, the system's own services listen
 # For a secret whose value nobody needs to know here; long enough for a gateway_token.
 STAND_IN = "x" * 16
@@ -93,7 +93,8 @@ def check_project_agent(
     problems += [document.problem(where(path), said) for path, said in _in_the_clear(value)]
     problems += [document.problem(where(path), said) for path, said in _not_allowed(value, hosts)]
     told = {problem.field for problem in problems}
-    rest = {k: v for k, v in value.items() if k not in (*OPERATORS_ONLY, *_STARTED_ONLY)}
+    left_out = (*OPERATORS_ONLY, *_STARTED_ONLY, "type")
+    rest = {k: v for k, v in value.items() if k not in left_out}
     stand_ins = dict.fromkeys(references(value), STAND_IN)
     try:
         config = finish_agent(rest, document, where, environ=stand_ins, directory=Folder())

@@ -1,0 +1,62 @@
+"""Acts on modules when they are imported: when their own code has run, before anyone has them."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set
+
+Act = Callable[[ModuleType], None]
+
+
+class OnImport(importlib.abc.MetaPathFinder):
+    def __init__(self) -> None:
+        self._acts: Dict[str, List[Act]] = {}
+        self._finding: Set[str] = set()
+
+    def add(self, module: str, act: Act) -> None:
+        loaded = sys.modules.get(module)
+        if loaded is not None:
+            act(loaded)
+        else:
+            self._acts.setdefault(module, []).append(act)
+
+    def install(self) -> None:
+        sys.meta_path.insert(0, self)
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Optional[Sequence[str]] = None,
+        target: Optional[ModuleType] = None,
+    ) -> Any:
+        if fullname not in self._acts or fullname in self._finding:
+            return None
+        self._finding.add(fullname)
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._finding.discard(fullname)
+        if spec is None or spec.loader is None:
+            return None
+        spec.loader = _Loader(spec.loader, self._acts[fullname])
+        return spec
+
+
+class _Loader(importlib.abc.Loader):
+    def __init__(self, loader: Any, acts: List[Act]) -> None:
+        self._loader = loader
+        self._acts = acts
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        for act in self._acts:
+            act(module)
+
+    def __getattr__(self, name: str) -> Any:  # get_source, get_data, is_package: what tools ask
+        return getattr(self._loader, name)
