@@ -121,6 +121,9 @@ def _unfit_python(agent: AgentConfig) -> str:
             f"agent.gateway is {agent.gateway}, and an agent of type {agent.type} has hooks (and "
             "the proxy beside them); take gateway out"
         )
+    module, _, name = agent.endpoint.partition(":")
+    if not module or not name or "/" in agent.endpoint:
+        return f"agent.endpoint {agent.endpoint} is no module:function, as type {agent.type} needs"
     if sys.platform == "win32":
         return (
             f"an agent of type {agent.type} needs Linux or macOS; serve it over HTTP (type: http)"
