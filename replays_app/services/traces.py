@@ -35,7 +35,7 @@ from replays_app.services import (
     trace_bodies,
 )
 from replays_app.services.errors import Refused
-from replays_app.services.incidents import report_incident, take_revision
+from replays_app.services.incidents import MAX_TITLE, report_incident, take_revision
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -248,6 +248,7 @@ def _report(
         via=via,
         agent=agent,
         contract=contract,
+        title=title_of(found),
         receipt={
             **converted.receipt.to_json(),
             IMPORTER: kind,
@@ -275,6 +276,13 @@ def _link(project: Project, kind: str, external_id: str, incident: Incident) -> 
     project.traces.filter(kind=kind, external_id=external_id).update(
         status=Trace.Status.IMPORTED, incident=incident, **gone
     )
+
+
+def title_of(found: TraceForm) -> str:
+    """`refund_agent: Please refund my order`: many incidents have the name of one agent."""
+    asked = found.input if isinstance(found.input, str) else found.input[-1].get("content")
+    words = " ".join(asked.split()) if isinstance(asked, str) else ""
+    return ": ".join(filter(None, (found.name, words)))[:MAX_TITLE]
 
 
 def _keep(

@@ -9,8 +9,9 @@ import pytest
 from django.utils import timezone
 
 from replays_app.models import IdempotencyKey, Trace
-from replays_app.services import erasure, retention, trace_bodies
+from replays_app.services import erasure, retention, trace_bodies, traces
 from tests import factories
+from tests.importers.traces import runs_of
 
 ITEMS = [{"id": "run-1", "inputs": {"question": "Where is my order?"}}, {"id": "run-2", "n": 1.5}]
 
@@ -115,3 +116,10 @@ def test_erasing_a_recording_erases_the_trace_that_it_was_made_from(project):
     other.refresh_from_db()
     assert (mine.body, mine.size, mine.summary) == (None, 0, {})
     assert other.body is not None
+
+
+def test_an_incident_is_called_by_its_agent_and_what_was_asked(db):
+    project = factories.project()
+    runs = runs_of("s02")
+    taken = traces.take(project, "langsmith", runs, actor=None, via="langsmith")
+    assert taken.title == "refund_agent: Please refund my order A-1001."
