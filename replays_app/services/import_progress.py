@@ -145,10 +145,10 @@ def incident_line(incident: Incident) -> Item:
 def _lock(row: Import) -> None:
     """Nobody else can end or take over the import while this transaction lasts; its erasure and a
     wish to stop are read again. Raises LostClaim."""
-    locked = held(row).select_for_update(no_key=True).first()
+    locked = held(row).select_for_update(no_key=True).defer("items").first()
     if locked is None:
         raise LostClaim(f"{row} is no longer held by token {row.token}")
-    row.items, row.state, row.erased_at = locked.items, locked.state, locked.erased_at
+    row.state, row.erased_at = locked.state, locked.erased_at
     row.stop_requested = locked.stop_requested
 
 
@@ -164,8 +164,11 @@ def _add(row: Import, line: Item) -> None:
 
 
 def _portion(row: Import) -> None:
+    """Here alone the lines are read, and anew: an erased incident's are others meanwhile. The
+    caller holds the row's lock."""
     recent = row.state.get("recent", [])
-    row.items = [*row.items, *recent][:MAX_ITEMS]
+    there = Import.objects.values_list("items", flat=True).get(pk=row.pk)
+    row.items = [*there, *recent][:MAX_ITEMS]
     left = {key: value for key, value in row.state.items() if key != "recent"}
     row.state = {**left, "totals": dict(totals(row.items))}
 

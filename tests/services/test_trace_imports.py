@@ -5,10 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from replays_app.models import Activity, Import
-from replays_app.services import doorbell, import_progress, source_query, sources, trace_imports
+from replays_app.services import (
+    doorbell,
+    erasure,
+    import_progress,
+    retention,
+    source_query,
+    sources,
+    trace_imports,
+)
 from replays_app.services.errors import LostClaim, Refused
 from replays_app.services.sweep import sweep
 from tests import factories
@@ -202,6 +211,42 @@ def test_lines_are_kept_in_their_order_across_portions_and_bounded(source, monke
     assert import_progress.done(fresh(row)) == {f"t{n}" for n in range(8)}
     import_progress.finish(row)
     assert [item["trace"] for item in fresh(row).items] == [f"t{n}" for n in range(7)]
+
+
+def test_lines_of_an_incident_that_is_erased_meanwhile_stay_erased(source, monkeypatch):
+    monkeypatch.setattr(import_progress, "PORTION", 2)
+    incident = factories.incident(source.project)
+    asked(source)
+    row = trace_imports.claim()
+    said = import_progress.incident_line(incident) | {"title": "Said by a customer"}
+    for n in range(3):
+        import_progress.take(row, lambda n=n: line(n, **said))
+    erasure.forget_imports(source.project, only=incident)
+    import_progress.take(row, lambda: line(3))
+    import_progress.finish(row)
+    assert "Said by a customer" not in str([fresh(row).items, fresh(row).state])
+    assert len(fresh(row).items) == 4
+
+
+def test_a_preview_forgets_an_erased_incident(source):
+    payload = factories.session_value(factories.contract(source.project).name, id="langsmith-t1")
+    incident = factories.incident(source.project, payload=payload)
+    asked(source, purpose="preview")
+    row = trace_imports.claim()
+    import_progress.add_rows(
+        row, [{"id": f"t{n}", "session": f"langsmith-t{n}", "input": f"said {n}"} for n in (1, 2)]
+    )
+    import_progress.finish(row)
+    with transaction.atomic():
+        erasure.forget_imports(source.project, only=incident)
+    assert [each["id"] for each in fresh(row).state["rows"]] == ["t2"]
+
+
+@pytest.mark.parametrize(("days", "left"), [(6, 3), (8, 0)])
+def test_a_preview_is_forgotten_after_a_week(preview, days, left):
+    retention.retain(timezone.now() + timedelta(days=days))
+    assert len(fresh(preview).state.get("rows", [])) == left
+    assert (fresh(preview).erased_at is None) == bool(left)
 
 
 def test_one_that_is_given_back_goes_behind_those_that_wait(source):
