@@ -6,7 +6,6 @@ import dataclasses
 import os
 import signal
 import threading
-import time
 
 import pytest
 from django.db import connection
@@ -299,25 +298,20 @@ def test_a_worker_that_is_asked_to_stop_gives_it_back_and_the_next_goes_on(proje
     assert roots == [None, "2", "2", "4"]  # the page that was not done, and no page twice
 
 
-def test_a_job_leaves_a_long_import_to_the_next_one(project, server, monkeypatch):
-    row = asked(source_at(project, server))
-    monkeypatch.setattr(import_jobs, "WORK_FOR", 0.0)
-    real = importing.Stop.__call__
-    told = []
-
-    def one_trace(stop):
-        told.append(1)
-        return len(told) > 12 or real(dataclasses.replace(stop, until=time.monotonic() + 60))
-
-    monkeypatch.setattr(importing.Stop, "__call__", one_trace)
-    work()
-    before = len(fresh(row).items) + len(fresh(row).state.get("recent", []))
-    assert fresh(row).status == "queued"
-    assert 0 < before < 5
-    monkeypatch.undo()
-    monkeypatch.setattr(doorbell, "ring", lambda queue, **_: True)
-    work()
-    assert statuses(row) == ["created"] * 5
+def test_a_job_leaves_a_long_import_in_the_middle_of_a_page_to_the_next_one(project, monkeypatch):
+    with LangSmithProject(5) as server:
+        row = asked(source_at(project, server))
+        real = importing.Stop.__call__
+        monkeypatch.setattr(
+            importing.Stop, "__call__", lambda stop: Incident.objects.count() >= 2 or real(stop)
+        )
+        work()
+        assert fresh(row).status == "queued"
+        assert import_progress.done(fresh(row)) == {trace_id(0), trace_id(1)}
+        monkeypatch.setattr(importing.Stop, "__call__", real)
+        work()
+        assert statuses(row) == ["created"] * 5
+        assert [item["trace"] for item in fresh(row).items] == [trace_id(n) for n in range(5)]
 
 
 def test_a_fault_of_ours_ends_the_import_and_tells_no_value(project, server, monkeypatch):

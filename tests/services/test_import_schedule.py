@@ -65,7 +65,7 @@ def test_nothing_is_asked_for_before_its_time(source):
 
 def test_two_sweeps_at_once_ask_for_one(source):
     stale = type(source).objects.get(pk=source.pk)
-    assert request_due(source)
+    ended(source)
     assert scheduled_imports._request(stale, timezone.now()) is None
     assert Import.objects.count() == 1
 

@@ -153,6 +153,15 @@ def test_two_imports_of_one_source_never_run_at_a_time(source):
     assert trace_imports.claim().source == source
 
 
+def test_a_worker_that_found_another_import_of_the_source_meanwhile_leaves_it(source, monkeypatch):
+    asked(source)
+    asked(source, query={"status": "all"})
+    seen = Import.objects.filter(status="queued").order_by("pk")
+    monkeypatch.setattr(trace_imports, "_due", lambda: seen.all())  # before the other's claim
+    assert trace_imports.claim()
+    assert trace_imports.claim() is None
+
+
 def test_imports_without_a_source_do_not_wait_for_each_other(source):
     link = "https://smith.langchain.com/public/6d1c7a2e-aaaa-4000-8000-00000000000{}/r"
     for n in range(2):
