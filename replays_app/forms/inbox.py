@@ -46,3 +46,30 @@ class TraceIncidentForm(forms.Form):
         known = project.contracts.exclude(current=None).order_by("name")
         field.queryset = known
         field.empty_label = known[0].name if len(known) == 1 else "none yet"
+
+
+class LangfuseForm(forms.Form):
+    """One trace. The keys are asked for each time, and kept nowhere."""
+
+    address = forms.CharField(
+        label="Trace",
+        max_length=2_000,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "url"}),
+        help_text="The address of its page.",
+        error_messages={"required": "Paste the address of the trace's page."},
+    )
+    public_key = forms.CharField(
+        label="Public key",
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Of the project, pk-lf-…",
+    )
+    secret_key = forms.CharField(
+        label="Secret key",
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Used for this once, and kept nowhere.",
+    )
+
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data, auto_id="langfuse_%s")

@@ -12,5 +12,6 @@ project = [
     path("inbox/<int:pk>/incident/", inbox.make, name="trace-incident"),
     path("inbox/<int:pk>/dismiss/", inbox.dismiss, name="trace-dismiss"),
     path("inbox/<int:pk>/reread/", inbox.reread, name="trace-reread"),
+    path("import/langfuse/", inbox.fetch, name="import-langfuse"),
 ]
 site = [path("v1/traces", otlp.export, name="otlp-traces")]

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from replays_app.access import ADMIN, RESPONDER, member
 from replays_app.forms.capture import ImportForm
+from replays_app.forms.inbox import LangfuseForm
 from replays_app.forms.sources import RunForm, TakeForm
 from replays_app.models import Membership
 from replays_app.queries import capture as queries
@@ -54,6 +55,7 @@ def show(
         "form": ImportForm(project=project),
         "run_form": RunForm(project=project),
         "take_form": TakeForm(project=project),
+        "langfuse_form": LangfuseForm(),
         "path": reverse("import", args=[project.slug]),
         "receipts": queries.receipts(project),
         "may_admin": membership.at_least(ADMIN),

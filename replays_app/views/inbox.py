@@ -13,17 +13,17 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from replays_app.access import RESPONDER, action, member, number_in, number_of
-from replays_app.forms.inbox import InboxForm, TraceIncidentForm
+from replays_app.forms.inbox import InboxForm, LangfuseForm, TraceIncidentForm
 from replays_app.importers import convert, readers
 from replays_app.importers.trace import Receipt, UnusableTrace
 from replays_app.models import Membership, SessionRevision, Trace
 from replays_app.queries import paging
 from replays_app.queries import trace as queries
 from replays_app.services import inbox as services
-from replays_app.services import traces
+from replays_app.services import langfuse_traces, traces
 from replays_app.services.errors import Refused
 from replays_app.services.redaction import redactor
-from replays_app.views import recording
+from replays_app.views import imports, recording
 from replays_app.views.triage import UNPROCESSABLE, refused, see
 
 MOST_CHOSEN = paging.SIZE  # rows of one page
@@ -170,3 +170,25 @@ def reread(request: HttpRequest, membership: Membership, pk: int) -> HttpRespons
         messages.error(request, f"{error.message} {error.remedy}".strip())
         return see(reverse("trace", args=[membership.project.slug, row.pk]))
     return _see_incident(request, membership, taken)
+
+
+@action
+@member(RESPONDER)
+def fetch(request: HttpRequest, membership: Membership) -> HttpResponse:
+    """One trace from Langfuse: whoever typed the keys waits for it."""
+    form = LangfuseForm(request.POST)
+    if form.is_valid():
+        said: dict[str, Any] = form.cleaned_data
+        try:
+            row = langfuse_traces.fetch(
+                membership.project,
+                said["address"],
+                public_key=said["public_key"],
+                secret_key=said["secret_key"],
+                actor=request.user,
+            )
+        except Refused as error:
+            refused(form, error)
+        else:
+            return see(reverse("trace", args=[membership.project.slug, row.pk]))
+    return imports.show(request, membership, status=UNPROCESSABLE, langfuse_form=form)

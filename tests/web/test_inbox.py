@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -10,9 +11,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from replays_app.engine.hosts import AllowedHosts
 from replays_app.models import Import, Incident, Trace
 from replays_app.services import inbox
 from tests import factories
+from tests.fakes.langfuse import KEYS, FakeLangfuse
+from tests.importers.test_langfuse import ABOUT, ROWS
 from tests.web.conftest import HTMX
 
 ID = "0af7651916cd43dd8448eb211c80319c"
@@ -292,3 +296,51 @@ def test_the_receipt_of_an_upload_leads_to_the_trace(team):
     row = team.project.traces.get()
     assert "in the inbox" in page
     assert reverse("trace", args=[team.project.slug, row.pk]) in page
+
+
+# --- Langfuse ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def langfuse(settings):
+    hosts = AllowedHosts.parse(
+        ["127.0.0.1"], purpose="sources of traces", setting="FLAKESTORM_SOURCE_HOSTS"
+    )
+    settings.ENV = replace(settings.ENV, source_hosts=hosts)
+    with FakeLangfuse({k: v for k, v in ABOUT.items() if k != "url"}, ROWS) as fake:
+        yield fake
+
+
+def test_a_trace_is_fetched_from_langfuse_into_the_inbox(team, langfuse):
+    said = {"address": langfuse.page(), "public_key": KEYS[0], "secret_key": KEYS[1]}
+    response = post(team, "import-langfuse", **said)
+    row = team.project.traces.get()
+    assert (response.status_code, response["Location"]) == (303, team.url("trace", row.pk))
+    assert (row.kind, row.summary["input"], row.summary["calls"]) == ("langfuse", "Refund A-7", 3)
+    page = get(team, "trace", row.pk, role="responder").content.decode()
+    assert "get_order" in page
+    again = post(team, "import-langfuse", **said)
+    assert again["Location"] == team.url("trace", row.pk)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("address", "", "Paste the address"),
+        ("address", "https://lf.example/nothing", "no address of a trace"),
+        ("address", "https://lf.example/trace/t1", "FLAKESTORM_SOURCE_HOSTS"),
+        ("secret_key", "", "required"),
+        ("secret_key", "sk-wrong", "does not take the keys"),
+    ],
+)
+def test_what_cannot_be_fetched_says_why_and_keeps_all_but_the_secret(
+    team, langfuse, field, value, says
+):
+    said = {"address": langfuse.page(), "public_key": "pk-lf-fake", "secret_key": "sk-lf-fake"}
+    response = post(team, "import-langfuse", **{**said, field: value})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert says in page
+    assert "pk-lf-fake" in page
+    assert "sk-" not in page
+    assert not team.project.traces.exists()

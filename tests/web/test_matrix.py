@@ -109,6 +109,7 @@ RULES: dict[str, Rule] = {
     "trace-incident": RESPONDS("trace"),
     "trace-dismiss": RESPONDS("trace"),
     "trace-reread": RESPONDS("trace"),
+    "import-langfuse": RESPONDS,
     "otlp-traces": Rule(write=PUBLIC, done=NO_KEY),
     "import-run": RESPONDS,
     "import-source": RESPONDS,
