@@ -76,14 +76,9 @@ def receive(project: Project, spans: Iterable[Item]) -> Received:
     by_trace: dict[str, list[Item]] = {}
     for span in spans:
         by_trace.setdefault(str(span["traceId"]), []).append(span)
-    known = dict(
-        project.traces.filter(kind="otlp", external_id__in=by_trace).values_list(
-            "external_id", "status"
-        )
-    )
     for trace_id, group in by_trace.items():
         wanted = _of_agents(group)
-        if not wanted or known.get(trace_id) == Status.DISMISSED:
+        if not wanted:
             received.ignored += len(group)
             continue
         put = _merge(project, "otlp", trace_id, wanted)

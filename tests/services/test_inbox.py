@@ -54,10 +54,11 @@ def test_late_spans_find_their_trace_and_none_is_taken_twice(project):
     assert "record contents" in row.summary["problem"]
     inbox.receive(project, [root])
     inbox.receive(project, [root, {**call, "name": "another"}])
+    inbox.receive(project, [{**call, "name": "another"}, {**call, "spanId": "f" * 16}])
     assert project.traces.get().pk == row.pk
-    assert ids_of(row) == {root["spanId"], call["spanId"]}
-    assert (row.summary["input"], row.summary["calls"], row.spans) == ("Where is my order?", 1, 2)
-    assert call["name"] in [item["name"] for item in items_of(row)]
+    assert ids_of(row) == {root["spanId"], call["spanId"], "f" * 16}
+    assert (row.summary["input"], row.summary["calls"], row.spans) == ("Where is my order?", 2, 3)
+    assert "another" not in [item["name"] for item in items_of(row)]
 
 
 def test_a_late_span_does_not_put_off_the_end(project):

@@ -57,8 +57,7 @@ def _node(span: dict[str, Json]) -> Node:
         error=_error(span, attributes, events) if failed else "",
         inputs=inputs,
         outputs=outputs,
-        # A tool without arguments has no input at all in OpenInference.
-        has_inputs=has_inputs or (kind == "tool" and "openinference.span.kind" in attributes),
+        has_inputs=has_inputs,
         has_outputs=has_outputs,
         call_id=dialects.call_id_of(attributes),
         heard=tuple(dialects.heard_of(attributes, events, kind)) if talks else (),
