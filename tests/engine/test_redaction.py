@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import ipaddress
 import json
 import time
 
@@ -94,6 +96,57 @@ def test_it_stays(text):
     assert redactor().text(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("contact=ada@example.com&x=1", "contact={}&x=1"),
+        ("{'owner': 'ada@example.com'}", "{'owner': '{}'}"),
+        ("?q=%22ada%40example.com", "?q=%22{}"),
+        ('{"said": "mail\\nada@example.com"}', '{"said": "mail\\n{}"}'),
+        ('{"x": "{\\"said\\": \\"\\\\nada@example.com\\"}"}',
+         '{"x": "{\\"said\\": \\"\\\\n{}\\"}"}'),
+        ("Paid to AT61 1904 3002 3457 3201 long ago", "Paid to XX{} long ago"),
+        ("Card 4111 1111 1111 1111 04/29", "Card 9999{} 04/29"),
+        ("http://81.2.69.142/admin", "http://24{}/admin"),
+        ("tel:\\t+49 30 901820 now", "tel:\\t+999{} now"),
+        ("my.name@example.com.", "{}."),
+    ],
+)  # fmt: skip
+def test_only_the_value_goes_and_what_stands_around_it_stays(text, left):
+    before, after = left.split("{}")
+    out = redactor().text(text)
+    assert out.startswith(before)
+    assert out.endswith(after)
+    assert out != text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"phone_number": 4155550199},
+        {"ssn": 613204871, "x": [1]},
+        {"user": {"FirstName": "Zoë", "note": 'a\n"b"'}},
+        {"card": {"cvv": "917", "pan": 4111111111111111}},
+        {"STRIPE_SECRET": "a7QS3uBZcJxVrKSFi6WF"},
+        {"patient_name": "Zoë O'Brien"},
+    ],
+)
+def test_fields_are_found_in_texts_that_hold_json_and_it_stays_json(value):
+    plain = redactor()
+    wanted = plain.json(value)
+    assert plain.counts
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+        assert json.loads(redactor().text(text)) == wanted
+        nested = json.dumps({"body": text})
+        assert json.loads(json.loads(redactor().text(nested))["body"]) == wanted
+
+
+def test_fields_are_found_in_a_python_repr():
+    value = {"patient_name": "Wilhelmina Krause", "ward": 4, "pin": "8842"}
+    out = ast.literal_eval(redactor().text(repr(value)))
+    assert out == redactor().json(value)
+
+
 def test_every_recogniser_has_its_table():
     assert set(FOUND) == {r.name for r in RECOGNISERS}
 
@@ -122,6 +175,8 @@ def test_the_same_value_has_the_same_pseudonym_however_it_is_written():
     texts = ("Ada@Example.com", "ada@example.com", "ada%40example.com")
     assert len({redactor().text(t) for t in texts}) == 1
     assert len({redactor().text(t) for t in ("4111111111111111", "4111 1111 1111 1111")}) == 1
+    name, other = {"full_name": "Zoë Ørsted"}, redactor()
+    assert json.loads(redactor().text(json.dumps(name))) == other.json(name)
     assert redactor().text("ada@example.com") != redactor().text("bob@example.com")
 
 
@@ -136,6 +191,9 @@ def test_pseudonyms_are_valid_where_programs_look():
     account = redactor().text("DE89 3704 0044 0532 0130 00")
     assert (account[:2], iban(account)) == ("XX", True)
     assert digits(redactor().text("+49 30 901820")).startswith("999")
+    assert ipaddress.IPv4Address(redactor().text("81.2.69.142")).is_reserved
+    assert ipaddress.IPv6Address(redactor().text("2001:4860:4860::8888")).is_private
+    assert len(redactor().text("00:1A:2B:3C:4D:5E")) == 17
 
 
 @given(st.text(max_size=200))
@@ -162,9 +220,17 @@ def test_any_value_keeps_its_shape(value):
     assert json.dumps(redactor().json(value)) is not None
 
 
+def test_what_is_nested_deeper_than_formats_allow_goes_as_a_whole():
+    value = "ada@example.com"
+    for _ in range(300):
+        value = [value]
+    assert "ada" not in json.dumps(redactor().json(value))
+
+
 @pytest.mark.parametrize(
     "text",
     ["a@" * 50_000, "a." * 50_000 + "@", "+1 " * 50_000, "0 " * 100_000, ":" * 100_000,
+     '"password":"' * 20_000, "'name': '" * 20_000, "\\\\" * 50_000 + "n",
      "password=" * 20_000, "eyJ" * 40_000, "A " * 60_000, "-----BEGIN PRIVATE KEY-----" * 4_000],
 )  # fmt: skip
 def test_hostile_texts_cost_no_more_than_long_ones(text):
@@ -181,6 +247,10 @@ def test_hostile_texts_cost_no_more_than_long_ones(text):
     ("value", "kind"),
     [
         ({"first_name": "Ada"}, "name"),
+        ({"billingContactName": "Ada"}, "name"),
+        ({"home_phone_2": "555-0142"}, "phone"),
+        ({"AWS_SECRET_ACCESS_KEY": "abcd1234"}, "secret"),
+        ({"street": "Am Markt 3"}, "postal address"),
         ({"customer": {"name": "Ada"}}, "name"),
         ({"phoneNumber": 301234567}, "phone"),
         ({"Authorization": "x1"* 4}, "secret"),
@@ -203,6 +273,7 @@ def test_the_name_of_a_field_says_what_its_value_is(value, kind):
 @pytest.mark.parametrize(
     "value",
     [{"name": "get_weather"}, {"tool": {"name": "search"}}, {"token": "max"}, {"mobile": True},
+     {"next_page_token": "CAUQAAxyz123456789"}, {"pin": "map"}, {"address": "0x7f:80"},
      {"session_id": "01a20529-fb5f-73fc-85f0-a63da4d366d1"}, {"password": None}, {"id": 7}],
 )  # fmt: skip
 def test_a_field_that_may_mean_something_else_stays(value):

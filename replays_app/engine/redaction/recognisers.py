@@ -6,37 +6,39 @@ say (check digits, what stands beside a number) its `accepts` does.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from replays_app.engine.redaction import checksums
-from replays_app.engine.redaction.secret_shapes import SECRET_SHAPES
+from replays_app.engine.redaction import beside, checksums
+from replays_app.engine.redaction.beside import Accepts
+from replays_app.engine.redaction.fields import (
+    Fields,
+    fields,
+    has_digits,
+    has_number,
+    is_address,
+    is_card,
+    is_code,
+    is_document,
+    is_iban,
+    is_phone,
+    is_random,
+    is_street,
+)
+from replays_app.engine.redaction.secret_shapes import LIKE_WORDS, SECRET_SHAPES
 
-Shape = Literal["word", "email", "phone", "card", "iban", "ipv4"]
-Accepts = Callable[[str, str, int, int], bool]  # the find, the text, from where to where in it
-
-
-def _any(found: str, text: str, start: int, end: int) -> bool:
-    return True
+Shape = Literal["word", "email", "phone", "card", "iban", "network"]
 
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """`pattern`: its group 1 is the value, or all of it where there is no group."""
+    """`pattern`: its group 1 is the value, or all of it where there is no group. `only`: the part
+    of it that is meant."""
 
     pattern: str
-    accepts: Accepts = _any
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """Names of fields, in lower case without _ and -, whose whole value it is."""
-
-    names: frozenset[str]
-    accepts: Callable[[str], bool] = bool
+    accepts: Accepts = beside.anything
+    only: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,170 +51,20 @@ class Recogniser:
     shape: Shape = "word"
 
 
-def _fields(words: str, accepts: Callable[[str], bool] = bool) -> Fields:
-    return Fields(frozenset(words.split()), accepts)
-
-
-# --- What stands beside a find -------------------------------------------------------------------
-
-
-def _alone(found: str, text: str, start: int, end: int) -> bool:
-    """Not a part of a longer number, word or identifier."""
-    before = text[start - 1] if start else " "
-    after = text[end] if end < len(text) else " "
-    if before.isalnum() or before in "_#" or after.isalnum() or after == "_":
-        return False
-    if before in ".-/" and start > 1 and text[start - 2].isalnum():
-        return False
-    return not (after in ".-:/" and end + 1 < len(text) and text[end + 1].isalnum())
-
-
-def _email(found: str, text: str, start: int, end: int) -> bool:
-    local, _, domain = re.sub("%40", "@", found, flags=re.I).rpartition("@")
-    return domain.lower() != "redacted.invalid" and local.lower() not in ("git", "")
-
-
-def _phone(found: str, text: str, start: int, end: int) -> bool:
-    number = checksums.digits(found)
-    if found.startswith("+999") or not 8 <= len(number) <= 15:
-        return False
-    before = text[start - 1] if start else " "
-    after = text[end] if end < len(text) else " "
-    if found[0] != "+" and start > 1 and before == " " and text[start - 2].isdecimal():
-        return False  # the middle of a longer number
-    return not (before.isalnum() or before in "_+.:-" or after.isalnum() or after in "_:")
-
-
-def _labelled_phone(found: str, text: str, start: int, end: int) -> bool:
-    is_ours = found.startswith("+999") or text[max(0, start - 1) : start + 3] == "+999"
-    return 7 <= len(checksums.digits(found)) <= 15 and not is_ours
-
-
-def _card(found: str, text: str, start: int, end: int) -> bool:
-    number = checksums.digits(found)
-    return (
-        13 <= len(number) <= 19
-        and number[0] in "23456"
-        and len(set(number)) > 1
-        and _alone(found, text, start, end)
-        and checksums.luhn(number)
-    )
-
-
-def _iban(found: str, text: str, start: int, end: int) -> bool:
-    return not found.upper().startswith("XX") and checksums.iban(found)
-
-
-def _social(found: str, text: str, start: int, end: int) -> bool:
-    return _alone(found, text, start, end) and checksums.us_social(checksums.digits(found))
-
-
-def _numbered(check: Callable[[str], bool]) -> Accepts:
-    def accepts(found: str, text: str, start: int, end: int) -> bool:
-        return _alone(found, text, start, end) and check(checksums.digits(found))
-
-    return accepts
-
-
-def _dni(found: str, text: str, start: int, end: int) -> bool:
-    return _alone(found, text, start, end) and checksums.spain_dni(found)
-
-
-def _ipv4(found: str, text: str, start: int, end: int) -> bool:
-    if found.endswith(".0") or not _alone(found, text, start, min(end, len(text))):
-        # A port may follow: 203.0.113.9:443.
-        if found.endswith(".0") or text[end : end + 1] != ":":
-            return False
-        if start and (text[start - 1].isalnum() or text[start - 1] in "._-"):
-            return False
-    if text[max(0, start - 1) : start] in ("/", "v") and text[max(0, start - 2) : start] != "//":
-        return False  # a version: Chrome/120.0.6099.109
-    try:
-        return ipaddress.IPv4Address(found).is_global
-    except ValueError:
-        return False
-
-
-def _ipv6(found: str, text: str, start: int, end: int) -> bool:
-    before = text[start - 1] if start else " "
-    after = text[end] if end < len(text) else " "
-    if before.isalnum() or after.isalnum() or before == ":" or after == ":":
-        return False
-    try:
-        return ipaddress.IPv6Address(found).is_global
-    except ValueError:
-        return False
-
-
-def _mac(found: str, text: str, start: int, end: int) -> bool:
-    before = text[start - 1] if start else " "
-    after = text[end] if end < len(text) else " "
-    return not (before.isalnum() or after.isalnum() or before in ":-" or after in ":-")
-
-
-_NO_NAMES = frozenset(
-    """sir madam team all customer customers user users friend friends support colleague colleagues
-    hiring valued everyone agent assistant""".split()  # noqa: SIM905
-)
-
-
-def _name(found: str, text: str, start: int, end: int) -> bool:
-    return found.split()[0].lower() not in _NO_NAMES
-
-
-def _secret_word(found: str, text: str, start: int, end: int) -> bool:
-    """No placeholder, and no ordinary word: it has a digit or a sign, or is long."""
-    if found.startswith(("${", "{{", "<", "***", "[", "REDACTED_")) or len(set(found)) < 4:
-        return False
-    if found.lower() in _NO_SECRETS:
-        return False
-    return len(found) >= 20 or any(not c.isalpha() for c in found)
-
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_NO_SECRETS = frozenset("none null true false undefined required missing invalid expired".split())  # noqa: SIM905
-
-
-def _is_random(value: str) -> bool:
-    return _random(value, value, 0, len(value))
-
-
-def _is_address(value: str) -> bool:
-    return "@" in value and not value.endswith("@redacted.invalid")
-
-
-def _is_long_number(value: str) -> bool:
-    return len(checksums.digits(value)) >= 12 and not value.startswith("9")
-
-
-def _is_number_to_call(value: str) -> bool:
-    return len(checksums.digits(value)) >= 6 and not value.startswith("+999")
-
-
-def _random(found: str, text: str, start: int, end: int) -> bool:
-    """Behind a word that often means something else: only what nobody would think up."""
-    is_mixed = any(c.isdecimal() for c in found) and any(c.isalpha() for c in found)
-    if not is_mixed or len(found) < 12 or _UUID.fullmatch(found):
-        return False
-    return _secret_word(found, text, start, end)
-
-
-def _has_digits(value: str) -> bool:
-    return sum(c.isdecimal() for c in value) >= 3
-
-
-def _is_secret(value: str) -> bool:
-    return len(value) >= 4 and value.lower() not in _NO_SECRETS
-
-
 # Letters of the Latin, Greek and Cyrillic alphabets: RE2's \p{L} has 650 ranges, which a hundred
 # patterns would multiply to many megabytes.
 _UPPER = r"A-Z\x{C0}-\x{DE}\x{391}-\x{3A9}\x{410}-\x{42F}"
 _LETTER = r"A-Za-z\x{C0}-\x{24F}\x{370}-\x{3FF}\x{400}-\x{4FF}"
 # A capitalised word; two or more are a name.
 _CAPITAL = rf"(?:[{_UPPER}]\.|[{_UPPER}][{_LETTER}'’\-]*)"
-_FULL_NAME = rf"{_CAPITAL}(?:[ \x{{A0}}]{_CAPITAL}){{0,3}}"
-_QUOTE = r"[\"'\\]{0,4}"
+_FULL_NAME = rf"{_CAPITAL}(?:(?:[ \x{{A0}}+]|%20){_CAPITAL}){{0,3}}"
+_QUOTE = r"[\"']{0,8}"  # of JSON or a repr, in a text of one of them again
+_IS = rf"{_QUOTE}\s{{0,3}}(?:[:=]|=>)\s{{0,3}}{_QUOTE}"  # between a name and its value
+_NUMBER_OF = r"(?: number| no\.?| nr\.?|-nr\.?|nummer)?(?: is)?"
+_DAY = (
+    rf"\d{{1,4}}[./\-]\d{{1,2}}[./\-]\d{{1,4}}|\d{{1,2}}(?:st|nd|rd|th|\.)? [{_LETTER}]{{3,9}},? "
+    rf"\d{{4}}|[{_LETTER}]{{3,9}} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}"
+)
 
 RECOGNISERS: tuple[Recogniser, ...] = (
     Recogniser(
@@ -221,33 +73,34 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         example="sk-ant-api03-Xb7…, password=hunter22, Authorization: Bearer …",
         finds=(
             *(Find(pattern) for pattern in SECRET_SHAPES),
+            *(Find(pattern, beside.with_digit) for pattern in LIKE_WORDS),
             Find(
                 r"(?i)(?:password|passwd|passphrase|pwd|secret|api[_\- ]?key|access[_\- ]?key|"
                 r"access[_\- ]?token|refresh[_\- ]?token|auth[_\- ]?token|client[_\- ]?secret|"
-                rf"private[_\- ]?key|passcode|cvv|cvc){_QUOTE}\s{{0,3}}[:=]"
-                rf"\s{{0,3}}{_QUOTE}([^\s\"'\\,;&}}\])]{{3,500}})",
-                _secret_word,
+                rf"private[_\- ]?key|passcode|cvv|cvc){_IS}"
+                r"([^\s\"',;&})\]\\]{3,})",
+                beside.secret_word,
             ),
             Find(
-                rf"(?i)\b(?:token|jwt|session(?:[_\- ]?id)?|sid){_QUOTE}\s{{0,3}}[:=]"
-                rf"\s{{0,3}}{_QUOTE}([^\s\"'\\,;&}}\])]{{12,500}})",
-                _random,
+                rf"(?i)\b(?:token|jwt|session(?:[_\- ]?id)?|sid){_IS}([^\s\"',;&}})\]\\]{{12,}})",
+                beside.random_word,
             ),
             Find(
-                r"(?i)\b(?:password|passwort|passcode|"
-                r"pin) (?:is|was|ist) [\"']?([^\s\"',;]{4,100})",
-                _secret_word,
+                r"(?i)\b(?:password|passwort|passcode|pin)(?: for [^\s]{1,40})? (?:is|was|ist|to) "
+                r"[\"']?([^\s\"',;]{4,100})",
+                beside.secret_word,
             ),
         ),
         fields=(
-            _fields(
-                """password passwd passphrase pwd secret apikey xapikey apisecret accesskey
-            secretkey secretaccesskey accesstoken refreshtoken idtoken authtoken authorization
-            proxyauthorization cookie setcookie clientsecret privatekey sessiontoken
-            bearertoken csrftoken otp passcode pin cvv cvc securitycode""",
-                _is_secret,
+            fields(
+                """password passwd passphrase pwd secret api_key api_secret access_key secret_key
+                secret_access_key access_token refresh_token id_token auth_token authorization
+                proxy_authorization cookie set_cookie client_secret private_key session_token
+                bearer_token csrf_token signing_key encryption_key webhook_secret credentials""",
+                beside.is_secret,
             ),
-            _fields("token jwt sid session sessionid", _is_random),
+            fields("otp passcode pin cvv cvc security_code pin_code", is_code),
+            fields("token jwt sid session session_id", is_random),
         ),
     ),
     Recogniser(
@@ -256,12 +109,12 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         example="ada@example.com",
         finds=(
             Find(
-                rf"[{_LETTER}0-9.!#$%&'*+/=?^_`{{|}}~\-]*[{_LETTER}0-9_+\-](?:@|%40)"
-                rf"(?:[{_LETTER}0-9](?:[{_LETTER}0-9\-]*[{_LETTER}0-9])?\.)+[{_LETTER}]{{2,24}}",
-                _email,
+                rf"(?:%[0-9A-Fa-f]{{2}})*([{_LETTER}0-9_+][{_LETTER}0-9.!%'+_\-]*?(?:@|%40)"
+                rf"(?:[{_LETTER}0-9](?:[{_LETTER}0-9\-]*[{_LETTER}0-9])?\.)+[{_LETTER}]{{2,24}})",
+                beside.email,
             ),
         ),
-        fields=(_fields("email emailaddress mail", _is_address),),
+        fields=(fields("email email_address mail", is_address),),
         shape="email",
     ),
     Recogniser(
@@ -270,9 +123,12 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         example="DE89 3704 0044 0532 0130 00",
         finds=(
             Find(
-                r"\b[A-Za-z]{2}\d{2}(?:[ ]?[A-Za-z0-9]{4}){2,7}(?:[ ]?[A-Za-z0-9]{1,3})?\b", _iban
+                r"\b[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]{4}){2,7}(?:[ \-]?[A-Za-z0-9]{1,3})?\b",
+                beside.iban,
+                beside.iban_only,
             ),
         ),
+        fields=(fields("iban", is_iban),),
         shape="iban",
     ),
     Recogniser(
@@ -282,20 +138,24 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         finds=(
             Find(
                 r"(?i)(?:bank account|account (?:number|no\.?)|routing(?: number)?|sort code|"
-                rf"kontonummer){_QUOTE}\W{{1,4}}([0-9][0-9 \-]{{4,20}}[0-9])"
+                rf"kontonummer)(?: is)?{_QUOTE}\W{{1,4}}([0-9][0-9 \-]{{4,20}}[0-9])"
             ),
-            Find(r"\b(?:bc1[a-z0-9]{25,60}|0x[a-fA-F0-9]{40})\b", _alone),
+            Find(r"\b(?:bc1[a-z0-9]{25,60}|0x[a-fA-F0-9]{40})\b", beside.alone),
         ),
         fields=(
-            _fields("accountnumber bankaccount routingnumber sortcode walletaddress", _has_digits),
+            fields(
+                "account_number bank_account routing_number sort_code wallet_address", has_digits
+            ),
         ),
     ),
     Recogniser(
         name="card",
         title="Payment cards",
         example="4111 1111 1111 1111",
-        finds=(Find(r"\d(?:[ \-]?\d){12,18}", _card),),
-        fields=(_fields("cardnumber creditcard creditcardnumber pan ccnumber", _is_long_number),),
+        finds=(Find(r"\d(?:[ \-]?\d){12,18}", beside.card, beside.card_only),),
+        fields=(
+            fields("card_number credit_card credit_card_number pan cc_number debit_card", is_card),
+        ),
         shape="card",
     ),
     Recogniser(
@@ -303,34 +163,43 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         title="National identity numbers",
         example="078-05-1120, 111.444.777-35",
         finds=(
-            Find(r"\d{3}-\d{2}-\d{4}", _social),
+            Find(r"\d{3}-\d{2}-\d{4}", beside.social),
             Find(
-                r"(?i)(?:ssn|social security(?: number|"
-                r" no\.?)?)\W{0,5}(\d{3}[ \-]?\d{2}[ \-]?\d{4})"
+                r"(?i)(?:ssn|social security|social)(?: number| no\.?)?(?: is)?\W{1,5}"
+                r"(\d{3}[ \-]?\d{2}[ \-]?\d{4})\b"
             ),
-            Find(r"\d{3}\.\d{3}\.\d{3}-\d{2}", _numbered(checksums.brazil_cpf)),
-            Find(r"[2-9]\d{3}[ \-]\d{4}[ \-]\d{4}", _numbered(checksums.verhoeff)),
-            Find(r"(?:\d{8}|[XYZxyz]-?\d{7})[ \-]?[A-Za-z]", _dni),
+            Find(
+                r"(?:\bSIN|[Ss]ocial insurance(?: number| no\.?)?)(?: is)?\W{1,5}"
+                r"(\d{3}[ \-]?\d{3}[ \-]?\d{3})\b",
+                beside.numbered(checksums.luhn),
+            ),
+            Find(r"\d{3}\.\d{3}\.\d{3}-\d{2}", beside.numbered(checksums.brazil_cpf)),
+            Find(r"[2-9]\d{3}[ \-]\d{4}[ \-]\d{4}", beside.numbered(checksums.verhoeff)),
+            Find(r"(?:\d{8}|[XYZxyz]-?\d{7})[ \-]?[A-Za-z]", beside.dni),
             Find(
                 r"[12][ ]?\d{2}[ ]?\d{2}[ ]?\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{2}",
-                _numbered(checksums.france_nir),
+                beside.numbered(checksums.france_nir),
             ),
+            Find(r"756\.\d{4}\.\d{4}\.\d{2}", beside.numbered(checksums.ean_13)),
+            Find(r"\d{6}[\-+]\d{4}", beside.numbered(checksums.sweden_personal)),
             Find(
                 r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ ]?\d{2}[ ]?\d{2}[ ]?\d{2}[ ]?[A-D]\b",
-                _alone,
+                beside.alone,
             ),
-            Find(r"\b[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", _alone),
+            Find(r"\b[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", beside.alone),
+            Find(r"\b[A-Z]{3}P[A-Z]\d{4}[A-Z]\b", beside.alone),
             Find(
                 r"(?i)(?:passport|national id|nhs|mrn|medical record|patient id|tax id|steuer-?id|"
-                r"pesel|bsn|nino|driver'?s licen[cs]e)"
-                r"(?: number| no\.?| nr\.?)?\W{1,5}([A-Z0-9]{1,3}[0-9][A-Z0-9\-]{4,14})"
+                rf"pesel|bsn|nino|driver'?s licen[cs]e){_NUMBER_OF}\W{{1,5}}"
+                r"([A-Z0-9]{1,3}[0-9][A-Z0-9\-]{4,14})"
             ),
         ),
         fields=(
-            _fields(
-                """ssn socialsecuritynumber nationalid passport passportnumber taxid pesel bsn nino
-            aadhaar cpf dni nie driverslicense""",
-                _has_digits,
+            fields(
+                """ssn social_security_number social_security national_id passport passport_number
+                passport_no tax_id pesel bsn nino aadhaar cpf dni nie drivers_license
+                driver_license license_number national_insurance_number""",
+                is_document,
             ),
         ),
     ),
@@ -339,22 +208,30 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         title="Phone numbers",
         example="+49 30 901820, (212) 555-0143",
         finds=(
-            Find(r"\+[1-9](?:[ .\-/()]{0,2}\d){7,14}", _phone),
-            Find(r"\b00[1-9]\d{0,2}(?:[ .\-/()]{1,2}\d{2,6}){2,5}", _phone),
-            Find(r"(?:\(\d{3}\)[ ]?|\d{3}[.\- ])\d{3}[.\-]\d{4}", _phone),
-            Find(r"\(?0\d{2,4}\)?[ \-/]\d{3,4}[ \-]\d{3,4}(?:[ \-]\d{2,4})?", _phone),
+            Find(r"(?:\+|%2B)[1-9](?:[ .\-/()\x{A0}]{0,2}\d){7,14}", beside.phone),
+            Find(r"\b00[1-9]\d{0,2}(?:[ .\-/()]{1,2}\d{2,6}){2,5}", beside.national_phone),
+            Find(r"(?:\(\d{3}\)[ ]?|\d{3}[.\- ])\d{3}[.\-]\d{4}", beside.national_phone),
             Find(
-                r"(?i)(?:phone|telephone|tel|mobile|cell|"
-                r"call(?: me)?(?: at| on)?|fax|whatsapp|handy|"
-                rf"telefon)\b(?: number| no\.?| nr\.?)?{_QUOTE}\W{{0,5}}"
+                r"\(?0\d{1,4}\)?[ \-/]\d{3,4}[ \-]\d{3,4}(?:[ \-]\d{2,4})?", beside.national_phone
+            ),
+            Find(r"\b07\d{3}[ ]\d{6}", beside.national_phone),
+            Find(r"\b0[1-9](?:[ .]\d{2}){4}", beside.national_phone),
+            Find(r"\(\d{2}\)[ ]?9?\d{4}-\d{4}", beside.national_phone),
+            Find(
+                r"(?i)(?:^|[^a-z])(?:phone|telephone|tel|mobile|cell|cellphone|call(?: me)?"
+                r"(?: at| on)?|fax|whatsapp|handy|mobil|telefon[oe]?|tel[eé]fono|t[eé]l[eé]phone|"
+                r"celular|m[oó]vil|cellulare|rufnummer|number(?: is|'s)|"
+                r"手机|电话|電話|携帯|телефон|전화)"
+                rf"{_NUMBER_OF}{_QUOTE}[ :=#.]{{0,5}}{_QUOTE}"
                 r"(\+?\(?\d(?:[ .\-/()]{0,2}\d){6,14})",
-                _labelled_phone,
+                beside.labelled_phone,
             ),
         ),
         fields=(
-            _fields(
-                "phone phonenumber telephone tel mobile mobilenumber cellphone fax whatsapp msisdn",
-                _is_number_to_call,
+            fields(
+                """phone phone_number telephone tel mobile mobile_number cell cell_phone fax
+                whatsapp msisdn telefono telefon celular movil""",
+                is_phone,
             ),
         ),
         shape="phone",
@@ -364,11 +241,11 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         title="Public network addresses, and those of devices",
         example="81.2.69.142, 00:1A:2B:3C:4D:5E",
         finds=(
-            Find(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", _ipv4),
-            Find(r"[0-9A-Fa-f:]{2,4}:[0-9A-Fa-f:]{1,35}", _ipv6),
-            Find(r"(?:[0-9A-Fa-f]{2}[:\-]){5}[0-9A-Fa-f]{2}", _mac),
+            Find(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", beside.ipv4),
+            Find(r"[0-9A-Fa-f:]{2,4}:[0-9A-Fa-f:]{1,35}", beside.ipv6),
+            Find(r"(?:[0-9A-Fa-f]{2}[:\-]){5}[0-9A-Fa-f]{2}", beside.mac),
         ),
-        shape="ipv4",
+        shape="network",
     ),
     Recogniser(
         name="date of birth",
@@ -376,15 +253,12 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         example="born on 12 March 1984",
         finds=(
             Find(
-                r"(?i)(?:born(?: on)?|date of birth|birth ?date|"
-                r"birthday|dob|d\.o\.b\.|geboren(?: am)?)"
-                rf"{_QUOTE}\W{{0,5}}(?:is |was )?{_QUOTE}"
-                rf"(\d{{1,4}}[./\-]\d{{1,2}}[./\-]\d{{1,4}}|\d{{1,2}}(?:st|"
-                rf"nd|rd|th)? [{_LETTER}]{{3,9}},? \d{{4}}|"
-                rf"[{_LETTER}]{{3,9}} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}})"
+                r"(?i)(?:born(?: on)?|date of birth|birth ?date|birthday|dob|d\.o\.b\.|"
+                rf"geburtsdatum|geb\.|geboren(?: am)?|n[ée]e? le){_QUOTE}\W{{0,5}}(?:is |was )?"
+                rf"{_QUOTE}({_DAY})"
             ),
         ),
-        fields=(_fields("dob dateofbirth birthdate birthday", _has_digits),),
+        fields=(fields("dob date_of_birth birth_date birthday birthdate", has_digits),),
     ),
     Recogniser(
         name="postal address",
@@ -392,12 +266,12 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         example="221B Baker Street, Hauptstraße 12",
         finds=(
             Find(
-                rf"\b\d{{1,5}}[A-Za-z]? (?:{_CAPITAL} ){{1,3}}(?:Street|"
-                rf"St|Avenue|Ave|Road|Rd|Lane|Ln|"
-                r"Boulevard|Blvd|Drive|Court|Ct|Square|Terrace|Parkway|Way)\b\.?"
+                rf"\b\d{{1,5}}[A-Za-z]? (?:{_CAPITAL} ){{1,3}}(?:Street|St|Avenue|Ave|Road|Rd|Lane|"
+                r"Ln|Boulevard|Blvd|Drive|Court|Ct|Square|Terrace|Parkway|Way)\b\.?",
+                beside.street,
             ),
             Find(
-                rf"[{_UPPER}][{_LETTER}\-]+(?:straße|strasse|str\.|weg|platz|allee|gasse|damm|ufer)"
+                rf"[{_UPPER}][{_LETTER}\-]+(?:straß+e|strasse|str\.|weg|platz|allee|gasse|damm|ufer)"
                 r" \d{1,4}[a-z]?\b"
             ),
             Find(
@@ -406,10 +280,12 @@ RECOGNISERS: tuple[Recogniser, ...] = (
             ),
         ),
         fields=(
-            _fields(
-                """streetaddress homeaddress postaladdress billingaddress shippingaddress
-                mailingaddress addressline1 addressline2"""
+            fields(
+                """street_address home_address postal_address billing_address shipping_address
+                mailing_address delivery_address address_line_1 address_line_2 street address_1""",
+                has_number,
             ),
+            fields("address", is_street),
         ),
     ),
     Recogniser(
@@ -418,25 +294,32 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         example="first_name: Ada, my name is Ada Lovelace, Dr. Lovelace",
         finds=(
             Find(
-                rf"(?:[Mm]y name is|[Mm]y name's|I am called|"
-                rf"[Mm]ein Name ist|[Ii]ch heiße) ({_FULL_NAME})",
-                _name,
+                rf"(?:[Mm]y name is|[Mm]y name's|I am called|[Mm]ein Name ist|[Ii]ch heiße|"
+                rf"[Jj]e m'appelle|[Mm]e llamo) ({_FULL_NAME})",
+                beside.name,
             ),
-            Find(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Mme|Sra?)\.? ({_FULL_NAME})", _name),
-            Find(rf"\bDear ({_FULL_NAME})", _name),
+            Find(
+                rf"[Tt]his is ({_FULL_NAME}) (?:speaking|calling|here|from|writing)\b", beside.name
+            ),
+            Find(
+                rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herrn?|Frau|Mme|Sra?)\.? ({_FULL_NAME})", beside.name
+            ),
+            Find(rf"\bDear ({_FULL_NAME})", beside.name),
             Find(
                 r"(?i:(?:first|last|full|given|family|middle|maiden|customer|patient|contact|guest|"
                 r"passenger|employee|cardholder|account ?holder|recipient|beneficiary)[_\- ]?name|"
-                rf"surname){_QUOTE}\s{{0,3}}[:=]\s{{0,3}}{_QUOTE}({_FULL_NAME})",
-                _name,
+                rf"surname){_IS}({_FULL_NAME})",
+                beside.name,
             ),
         ),
         fields=(
-            _fields(
-                """firstname lastname fullname givenname familyname middlename maidenname surname
-                customername patientname contactname guestname passengername employeename
-                cardholder cardholdername accountholder recipientname beneficiary"""
+            fields(
+                """first_name last_name full_name given_name family_name middle_name maiden_name
+                surname customer_name patient_name contact_name guest_name passenger_name
+                employee_name cardholder cardholder_name account_holder account_holder_name
+                recipient_name beneficiary beneficiary_name"""
             ),
         ),
     ),
 )
+FIELD_NAMES = frozenset(name for r in RECOGNISERS for f in r.fields for name in f.plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import json
 import re
@@ -12,8 +13,15 @@ from typing import Any
 
 import re2
 
+from replays_app.engine.redaction.fields import field_of, in_text
 from replays_app.engine.redaction.pseudonyms import WORD, Pseudonyms
-from replays_app.engine.redaction.recognisers import RECOGNISERS, Accepts, Find, Recogniser, Shape
+from replays_app.engine.redaction.recognisers import (
+    FIELD_NAMES,
+    RECOGNISERS,
+    Find,
+    Recogniser,
+    Shape,
+)
 from replays_app.engine.redaction.rules import Rules, quiet_options, steps_of
 from replays_app.engine.values import Json
 
@@ -23,38 +31,41 @@ SHORTEST_KNOWN = 4  # characters of a name that is then looked for everywhere
 _PARTS = ("id", "name", "input", "context", "recorded_output", "expected_failure")
 _OF_CALL = ("args", "response", "error", "headers", "seen")
 MEMORY = 64 << 20  # bytes, of all compiled patterns together: letters of any alphabet take room
-LONGEST_FIELD = 100  # characters; a longer key is no name of a field
 MOST_CLEAN = 50_000  # texts that are remembered
-DEEPEST = 200  # levels of a value; below it stays as it is
+DEEPEST = 200  # levels of a value; formats have fewer, and what is below goes as a whole
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     """Recognisers, compiled: one pass over a text says which of them may find something."""
 
-    finds: tuple[tuple[str, Shape, Any, Accepts], ...]
+    finds: tuple[tuple[Recogniser, Find, Any], ...]
     any: Any
     fields: Mapping[str, tuple[Recogniser, Callable[[str], bool]]]
 
 
+# What stands for the fields' names in a text; which recogniser it is, its key says.
+_KEYED = Recogniser(name=FIELD, title="", example="")
+
+
 @functools.lru_cache(maxsize=64)
 def _compile(rules: Rules) -> _Compiled:
-    found: list[tuple[str, Shape, Any, Accepts]] = []
-    options = quiet_options(MEMORY)
-    every = re2.Set.SearchSet(options)
     own = [
         Recogniser(name=p.name, title="", example="", finds=(Find(p.pattern),))
         for p in rules.patterns
     ]
     active = [*own, *(r for r in RECOGNISERS if r.name not in rules.off)]
-    for recogniser in active:
-        for find in recogniser.finds:
-            every.Add(find.pattern)
-            compiled = re2.compile(find.pattern, options)
-            found.append((recogniser.name, recogniser.shape, compiled, find.accepts))
+    fields = {name: (r, f.accepts) for r in active for f in r.fields for name in f.plain}
+    finds = [(r, find) for r in active for find in r.finds]
+    if names := [name for r in active for f in r.fields for name in f.names]:
+        finds.insert(len(own), (_KEYED, Find(in_text(names))))
+    options = quiet_options(MEMORY)
+    every = re2.Set.SearchSet(options)
+    for _, find in finds:
+        every.Add(find.pattern)
     every.Compile()
-    fields = {name: (r, f.accepts) for r in active for f in r.fields for name in f.names}
-    return _Compiled(tuple(found), every if found else None, fields)
+    compiled = tuple((r, find, re2.compile(find.pattern, options)) for r, find in finds)
+    return _Compiled(compiled, every if finds else None, fields)
 
 
 class Redactor:
@@ -86,7 +97,12 @@ class Redactor:
         if spans:
             parts, at = [], 0
             for start, end, kind, shape in spans:
-                parts += [text[at:start], self._pseudonym(kind, shape, text[start:end])]
+                value = text[start:end]
+                instead = self._pseudonym(kind, shape, value)
+                if value.isdecimal():
+                    quote = _quote(text, start, end)
+                    instead = f"{quote}{instead}{quote}"
+                parts += [text[at:start], instead]
                 at = end
             text = "".join([*parts, text[at:]])
         return self._names(text)
@@ -144,21 +160,36 @@ class Redactor:
         text."""
         if self._compiled.any is None or len(text) < 3:
             return []
-        readable, places = _readable(text)
-        matched = self._compiled.any.Match(readable)
+        view = _view(text)
         taken: list[tuple[int, int, str, Shape]] = []
-        for index in sorted(matched or ()):
-            kind, shape, pattern, accepts = self._compiled.finds[index]
-            for found in pattern.finditer(readable):
-                start, end = found.span(1 if pattern.groups else 0)
-                value = readable[start:end]
-                if end - start < 2 or WORD in value or not accepts(value, readable, start, end):
+        for index in sorted(self._compiled.any.Match(view) or ()):
+            recogniser, find, pattern = self._compiled.finds[index]
+            for match in pattern.finditer(view):
+                meant, start, end = self._value(recogniser, find, match, view)
+                if meant is None or end - start < 2 or WORD in view[start:end]:
                     continue
-                if not any(s < end and start < e for s, e, *_ in taken):
-                    taken.append((start, end, kind, shape))
-        if places:
-            taken = [(places[s], places[e], kind, shape) for s, e, kind, shape in taken]
-        return sorted(taken)
+                at = bisect.bisect(taken, (start, end))
+                is_free = at == len(taken) or end <= taken[at][0]
+                if is_free and (not at or taken[at - 1][1] <= start):
+                    taken.insert(at, (start, end, meant.name, meant.shape))
+        return taken
+
+    def _value(
+        self, recogniser: Recogniser, find: Find, match: Any, view: str
+    ) -> tuple[Recogniser | None, int, int]:
+        """Whose value a match is, and from where to where; None where it is nobody's."""
+        if recogniser is _KEYED:
+            start, end = match.span(match.lastindex)
+            return self._field_of(match.group(1), view[start:end]), start, end
+        start, end = match.span(1 if match.re.groups else 0)
+        if find.only:
+            end = start + len(find.only(view[start:end]))
+        return recogniser if find.accepts(view[start:end], view, start, end) else None, start, end
+
+    def _field_of(self, key: str, value: str) -> Recogniser | None:
+        """Whose field this is, inside of a text."""
+        known = self._compiled.fields.get(field_of("", key, FIELD_NAMES))
+        return known[0] if known is not None and known[1](value) else None
 
     def _pseudonym(self, kind: str, shape: Shape, value: str) -> str:
         self.counts[kind] += 1
@@ -182,7 +213,7 @@ class Redactor:
 
     def _json(self, value: Json, keep: frozenset[str], depth: int, key: str = "") -> Json:
         if depth > DEEPEST:
-            return value
+            return self._pseudonym(FIELD, "word", "too deep") if value else value
         if key and not isinstance(value, dict | list | tuple | bool) and value is not None:
             known, text = self._compiled.fields.get(key), str(value)
             if known is not None and WORD not in text and known[1](text):
@@ -193,7 +224,7 @@ class Redactor:
             return {
                 (k if k in keep else self.text(k)): v
                 if k in keep
-                else self._json(v, keep, depth + 1, _field(key, k))
+                else self._json(v, keep, depth + 1, field_of(key, k, FIELD_NAMES))
                 for k, v in value.items()
             }
         if isinstance(value, list | tuple):
@@ -217,7 +248,7 @@ class Redactor:
             return
         if isinstance(value, dict):
             for name, item in value.items():
-                self._collect(item, depth + 1, _field(key, name))
+                self._collect(item, depth + 1, field_of(key, name, FIELD_NAMES))
         elif isinstance(value, list | tuple):
             for item in value:
                 self._collect(item, depth + 1, key)
@@ -226,7 +257,9 @@ class Redactor:
             is_name = known is not None and known[0].name == "name"
             is_usable = SHORTEST_KNOWN <= len(value) <= 100 and not _has_surrogate(value)
             if is_name and is_usable and WORD not in value:
-                self._known[value] = self._pseudonyms.of("name", "word", value)
+                pseudonym = self._pseudonyms.of("name", "word", value)
+                # As it is, and as JSON of ASCII writes it.
+                self._known |= {value: pseudonym, json.dumps(value)[1:-1]: pseudonym}
 
     # --- Paths -----------------------------------------------------------------------------------
 
@@ -258,43 +291,31 @@ class Redactor:
         )
 
 
-# Of whom a plain `name` is a person's: {"customer": {"name": …}}.
-_PEOPLE = frozenset(
-    """customer customers user users patient patients contact contacts person people employee
-    employees guest guests passenger passengers recipient sender client clients member members
-    cardholder accountholder applicant driver author assignee requester""".split()  # noqa: SIM905
-)
+_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\"'])|[nrtbf/])")
+_BEFORE_VALUE = re.compile(r"(\\*[\"'])\s{0,3}:\s{0,3}$")
 
 
-def _field(parent: str, key: str) -> str:
-    """A field's name as the table has it: without signs, and told by what it is the name of."""
-    plain = _plain_word(key) if len(key) <= LONGEST_FIELD else ""
-    return "fullname" if plain == "name" and parent in _PEOPLE else plain
-
-
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-
-
-def _readable(text: str) -> tuple[str, list[int]]:
-    """`text` as RE2 can read it, with JSON's \\u00e9 as the letter that it is; and, where that
-    moved something, the place in `text` of every character and of the end."""
-    places: list[int] = []
-    if "\\u" in text:
-        parts, at = [], 0
-        for found in _ESCAPE.finditer(text):
-            parts += [text[at : found.start()], chr(int(found[1], 16))]
-            places += [*range(at, found.start()), found.start()]
-            at = found.end()
-        places += range(at, len(text) + 1)
-        text = "".join([*parts, text[at:]])
+def _view(text: str) -> str:
+    """`text` as patterns read it, character for character: what JSON or a repr escapes is a letter,
+    a quote or a blank, so that the n of a line's end is no letter of the word behind it."""
+    if "\\" in text:
+        text = _ESCAPE.sub(_neutral, text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()  # RE2 has no word for a lone surrogate
-    return text, places
+    return text
 
 
-@functools.lru_cache(maxsize=4096)
-def _plain_word(key: str) -> str:
-    return key.lower().replace("_", "").replace("-", "").replace(" ", "")
+def _neutral(found: re.Match[str]) -> str:
+    length, code = len(found[0]), found[1] or found[2]
+    character = chr(int(code, 16)) if code else found[3] or " "
+    return (character if character.isalnum() or character in "\"'" else " ") * length
+
+
+def _quote(text: str, start: int, end: int) -> str:
+    """The quotes that a JSON number needs when it becomes a word: those of its key."""
+    before = _BEFORE_VALUE.search(text, max(0, start - 12), start)
+    ends = end == len(text) or text[end] in ",}] \n\r\t"
+    return before[1] if before and ends else ""
 
 
 def _has_surrogate(text: str) -> bool:
