@@ -80,7 +80,11 @@ class TagsField(forms.CharField):
     """Words between commas, as a list."""
 
     def clean(self, value: Any) -> list[str]:
-        return [tag for tag in (t.strip() for t in super().clean(value).split(",")) if tag]
+        return words_of(super().clean(value))
+
+
+def words_of(text: str) -> list[str]:
+    return [word for word in (part.strip() for part in text.split(",")) if word]
 
 
 class AboutForm(forms.Form):
@@ -283,14 +287,36 @@ def _call(said: dict[str, Any]) -> dict[str, Json]:
 
 
 class DetailsForm(forms.Form):
-    """What people say of an incident; its recording is no part of it."""
+    """What people say of an incident; its recording is no part of it. Each field carries the value
+    that it was opened with along, so that only what was changed is saved."""
 
     title = forms.CharField(
-        max_length=MAX_TITLE, error_messages={"required": "Say in a few words what went wrong."}
+        max_length=MAX_TITLE,
+        error_messages={"required": "Say in a few words what went wrong."},
+        show_hidden_initial=True,
     )
-    severity = forms.ChoiceField(choices=Incident.Severity.choices)
-    tags = TagsField(required=False, max_length=2_000, help_text="Words between commas.")
-    expected_failure = _text("What is wrong with the answer", rows=2, required=False)
+    severity = forms.ChoiceField(choices=Incident.Severity.choices, show_hidden_initial=True)
+    tags = TagsField(
+        required=False,
+        max_length=2_000,
+        help_text="Words between commas.",
+        show_hidden_initial=True,
+    )
+    expected_failure = _text(
+        "What is wrong with the answer", rows=2, required=False, show_hidden_initial=True
+    )
+
+    def clean_expected_failure(self) -> str:
+        return lines_of(self.cleaned_data["expected_failure"])
+
+    @property
+    def before(self) -> dict[str, Any] | None:
+        """What the form was opened with; None: it does not say."""
+        said = {name: self.data.get(self.add_initial_prefix(name)) for name in self.fields}
+        if None in said.values():
+            return None
+        text = lines_of(said["expected_failure"])
+        return said | {"tags": words_of(said["tags"]), "expected_failure": text}
 
 
 class RevisionForm(forms.Form):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
@@ -126,15 +126,13 @@ def edit_details(
     tags: Sequence[str],
     expected_failure: str,
     actor: User | None,
+    before: Mapping[str, Any] | None = None,
 ) -> None:
-    """What people say of an incident; its recording is no part of it. Raises Refused."""
+    """What people say of an incident; its recording is no part of it. With `before`, the values
+    that the person started from, only what differs from them is changed, of the tags each one by
+    itself: what another person did meanwhile stays. Raises Refused."""
     _check_severity(severity)
-    values = {
-        "title": storable.text(" ".join(title.split())),
-        "severity": severity,
-        "tags": check_tags(tags),
-        "expected_failure": storable.text(expected_failure).strip(),
-    }
+    values = _details(title, severity, tags, expected_failure)
     if not values["title"]:
         raise Refused("The title is empty.", field="title", remedy="Say what went wrong.")
     for name, most in (("title", MAX_TITLE), ("expected_failure", MAX_COMMENT)):
@@ -142,6 +140,8 @@ def edit_details(
             raise Refused(f"It has {len(values[name]):,} characters, limit {most:,}.", field=name)
     with transaction.atomic():
         row = _locked(incident)
+        if before is not None:
+            values = _merged(row, values, _details(**before, is_checked=False))
         changed = [name for name, value in values.items() if getattr(row, name) != value]
         for name in changed:
             setattr(row, name, values[name])
@@ -149,22 +149,66 @@ def edit_details(
             row.save(update_fields=[*changed, "updated_at"])
             words = ", ".join(name.replace("_", " ") for name in changed)
             _record(row, "edited", actor, changed=words)
-    for name, value in values.items():
-        setattr(incident, name, value)
+    for name in ("title", "severity", "tags", "expected_failure"):
+        setattr(incident, name, getattr(row, name))
+
+
+def _details(
+    title: str,
+    severity: str,
+    tags: Sequence[str],
+    expected_failure: str,
+    *,
+    is_checked: bool = True,
+) -> dict[str, Any]:
+    """As they are stored. Raises Refused for a tag that is none, if they are checked."""
+    return {
+        "title": storable.text(" ".join(title.split())),
+        "severity": severity,
+        "tags": check_tags(tags) if is_checked else list(map(_plain_tag, tags)),
+        "expected_failure": storable.text(expected_failure).strip(),
+    }
+
+
+def _merged(row: Incident, wanted: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """What the person changed, laid over the row as it is now. Raises Refused."""
+    values = {name: value for name, value in wanted.items() if value != seen[name]}
+    if "tags" in values:
+        gone = set(seen["tags"]) - set(wanted["tags"])
+        new = [tag for tag in wanted["tags"] if tag not in seen["tags"]]
+        # Those of the row may be older than the rule.
+        values["tags"] = _bounded([*(tag for tag in row.tags if tag not in gone), *new])
+    return values
 
 
 def check_tags(tags: Sequence[str]) -> list[str]:
-    """In their order, each once. Raises Refused."""
-    known = list(dict.fromkeys(storable.text(" ".join(tag.split())) for tag in tags if tag.strip()))
-    too_long = next((tag for tag in known if len(tag) > MAX_TAG), None)
-    if too_long:
-        raise Refused(
-            f"The tag {too_long[:40]}… has {len(too_long)} characters, limit {MAX_TAG}.",
-            field="tags",
-        )
+    """In their order, each once. The one rule for every door. Raises Refused."""
+    known = list(dict.fromkeys(filter(None, map(_plain_tag, tags))))
+    for tag in known:
+        if len(tag) > MAX_TAG or not tag.isprintable() or "," in tag:
+            odd = (
+                f"has {len(tag)} characters"
+                if len(tag) > MAX_TAG
+                else "has characters that a tag cannot have"
+            )
+            raise Refused(
+                f"The tag {tag[:40]!r} {odd}.",
+                field="tags",
+                remedy=f"Use 1 to {MAX_TAG} visible characters, without commas.",
+            )
+    return _bounded(known)
+
+
+def _bounded(tags: list[str]) -> list[str]:
+    known = list(dict.fromkeys(tags))
     if len(known) > MAX_TAGS:
-        raise Refused(f"{len(known)} tags, limit {MAX_TAGS}.", field="tags")
+        remedy = "Remove one of them first."
+        raise Refused(f"{len(known)} tags, limit {MAX_TAGS}.", field="tags", remedy=remedy)
     return known
+
+
+def _plain_tag(tag: str) -> str:
+    return storable.text(" ".join(tag.split()))
 
 
 def set_state(incident: Incident, state: str, actor: User | None) -> None:

@@ -9,12 +9,12 @@ from django.db import transaction
 from replays_app.models import Incident
 from replays_app.services import activity
 from replays_app.services.errors import Refused
+from replays_app.services.incidents import MAX_TAG, MAX_TAGS, check_tags
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-MAX_TAG = 40  # characters
-MOST_TAGS = 20  # of one incident
+__all__ = ["MAX_TAG", "MAX_TAGS", "add", "remove"]
 
 
 def add(incident: Incident, tag: str, actor: User | None) -> None:
@@ -24,9 +24,9 @@ def add(incident: Incident, tag: str, actor: User | None) -> None:
         row = _locked(incident)
         if tag in row.tags:
             return
-        if len(row.tags) >= MOST_TAGS:
+        if len(row.tags) >= MAX_TAGS:
             raise Refused(
-                f"{row.key} has {MOST_TAGS} tags.", field="tag", remedy="Remove one of them first."
+                f"{row.key} has {MAX_TAGS} tags.", field="tag", remedy="Remove one of them first."
             )
         _save(row, [*row.tags, tag], "tagged", tag, actor)
     incident.tags = row.tags
@@ -43,14 +43,13 @@ def remove(incident: Incident, tag: str, actor: User | None) -> None:
 
 
 def _checked(tag: str) -> str:
-    tag = tag.strip()
-    if not tag or len(tag) > MAX_TAG or not tag.isprintable() or "," in tag:
-        raise Refused(
-            f"A tag of {len(tag)} characters, or with some that a tag cannot have.",
-            field="tag",
-            remedy=f"Use 1 to {MAX_TAG} visible ones, without commas.",
-        )
-    return tag
+    try:
+        known = check_tags([tag])
+    except Refused as error:
+        raise Refused(error.message, field="tag", remedy=error.remedy) from error
+    if not known:
+        raise Refused("The tag is empty.", field="tag", remedy="Write one first.")
+    return known[0]
 
 
 def _save(row: Incident, tags: list[str], verb: str, tag: str, actor: User | None) -> None:

@@ -71,7 +71,9 @@ def details(request: HttpRequest, membership: Membership, key: str) -> HttpRespo
     form = DetailsForm(request.POST)
     if form.is_valid():
         try:
-            incident_services.edit_details(incident, **form.cleaned_data, actor=request.user)
+            incident_services.edit_details(
+                incident, **form.cleaned_data, actor=request.user, before=form.before
+            )
         except Refused as error:
             refused(form, error)
     if form.errors:

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from replays_app.models import Activity, SessionRevision
+from replays_app.services import tags
 from replays_app.services.errors import Refused
-from replays_app.services.incidents import MAX_TAGS, edit_details
+from replays_app.services.incidents import MAX_TAGS, edit_details, report_incident
 from replays_app.services.revisions import revise, text_of
 from tests import factories
 
@@ -139,3 +140,56 @@ def test_details_that_do_not_fit_are_refused(incident, given, field):
     with pytest.raises(Refused) as refused:
         edit_details(incident, **details, actor=None)
     assert refused.value.field == field
+
+
+SEEN = {"title": "T", "severity": "low", "tags": ["a", "b"], "expected_failure": "Rude"}
+
+
+@pytest.mark.parametrize(
+    ("change", "meanwhile", "left"),
+    [
+        ({"tags": ["a"]}, {"tags": ["a", "b", "theirs"]}, {"tags": ["a", "theirs"]}),
+        ({"tags": ["a", "b", "mine"]}, {"tags": ["b"]}, {"tags": ["b", "mine"]}),
+        ({"tags": ["mine"]}, {"tags": ["mine", "a"]}, {"tags": ["mine"]}),
+        ({"severity": "high"}, {"title": "Theirs"}, {"severity": "high", "title": "Theirs"}),
+        ({"title": "Mine"}, {"title": "Theirs"}, {"title": "Mine"}),
+        ({}, {"tags": [], "title": "Theirs"}, {"tags": [], "title": "Theirs"}),
+        ({"expected_failure": ""}, {"severity": "high"}, {"severity": "high"}),
+    ],
+)
+def test_only_what_a_person_changed_is_saved(incident, change, meanwhile, left):
+    for name, value in (SEEN | meanwhile).items():
+        setattr(incident, name, value)
+    incident.save()
+    edit_details(incident, **SEEN | change, actor=None, before=SEEN)
+    incident.refresh_from_db()
+    wanted = SEEN | meanwhile | change | left
+    assert {name: getattr(incident, name) for name in SEEN} == wanted
+
+
+def test_tags_of_two_people_are_bounded_together(incident):
+    incident.tags = [f"theirs {n}" for n in range(MAX_TAGS)]
+    incident.save()
+    with pytest.raises(Refused) as refused:
+        edit_details(incident, **SEEN | {"tags": ["a", "b", "c"]}, actor=None, before=SEEN)
+    assert refused.value.field == "tags"
+    incident.refresh_from_db()
+    assert "c" not in incident.tags
+
+
+@pytest.mark.parametrize("tag", ["x" * 51, "two, words", "bell\x07", "\u202eabc"])
+def test_every_door_has_one_rule_for_tags(incident, tag):
+    doors = (
+        lambda: edit_details(incident, **SEEN | {"tags": [tag]}, actor=None),
+        lambda: tags.add(incident, tag, None),
+        lambda: report_incident(
+            incident.project, factories.session_value(), actor=None, via="test", tags=[tag]
+        ),
+    )
+    for door in doors:
+        with pytest.raises(Refused) as refused:
+            door()
+        assert refused.value.remedy == "Use 1 to 50 visible characters, without commas."
+    tags.add(incident, "x" * 50, None)
+    tags.add(incident, "two  words", None)
+    assert incident.tags[-2:] == ["x" * 50, "two words"]

@@ -82,9 +82,9 @@ def test_the_chosen_rows_are_changed_and_the_others_are_not(team, three, data, c
         ({"do": "state", "state": "<b>"}, "is not one of the available choices"),
         ({"do": "state", "state": ""}, "is no state"),
         ({"do": "owner", "owner": "@nobody-here"}, "no member of this project"),
-        ({"do": "tag", "tag": ""}, "A tag of 0 characters"),
+        ({"do": "tag", "tag": ""}, "The tag is empty."),
         ({"do": "tag", "tag": "a,b"}, "without commas"),
-        ({"do": "tag", "tag": "x" * 41}, "at most 40"),
+        ({"do": "tag", "tag": "x" * 51}, "at most 50"),
         ({"do": "state", "state": "confirmed", "key": ["NOPE-1"]}, "NOPE-1: no such incident"),
         ({"do": "state", "state": "confirmed", "key": ["x"] * 201}, "no such incident"),
     ],
@@ -101,7 +101,7 @@ def test_a_refusal_shows_the_list_again_with_what_was_chosen(team, three, data, 
 
 
 def test_nothing_is_changed_when_one_of_the_rows_refuses(team, three):
-    Incident.objects.filter(pk=three[1].pk).update(tags=[str(n) for n in range(tags.MOST_TAGS)])
+    Incident.objects.filter(pk=three[1].pk).update(tags=[str(n) for n in range(tags.MAX_TAGS)])
     response = post(team, do="tag", tag="new", key=keys(three))
     assert response.status_code == 422
     assert f"{three[1].key} has 20 tags." in response.content.decode()
@@ -217,5 +217,5 @@ def test_a_tag_is_added_once_and_removed_where_it_is(team, three, db):
     tags.remove(three[0], "b", None)
     assert three[0].tags == ["a"]
     assert three[0].activities.filter(verb="tagged").count() == 1
-    with pytest.raises(Refused, match="visible ones"):
+    with pytest.raises(Refused, match="visible characters"):
         tags.add(three[0], "a\u202eb", None)

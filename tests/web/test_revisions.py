@@ -97,6 +97,32 @@ def test_details_are_edited(team, incident):
     )
 
 
+def test_two_people_who_edit_the_details_lose_nothing_of_each_other(team, incident):
+    """Both open the form; one saves another title and a tag, then the other a tag and a text."""
+    incident.tags = ["checkout"]
+    incident.save(update_fields=["tags"])
+    client = team.client("responder")
+
+    def opened() -> dict[str, str]:
+        edit = html.fromstring(client.get(team.url("incident-edit", incident.key)).content)
+        (form,) = [f for f in edit.forms if f.action.endswith("/details/")]
+        return {name: value or "" for name, value in form.fields.items()}
+
+    one, other = opened(), opened()
+    one |= {"title": "Mine", "tags": "checkout, mine"}
+    other |= {"tags": "checkout, theirs", "expected_failure": "Two\r\nlines"}
+    for data in (one, other):
+        response = client.post(team.url("incident-details", incident.key), data)
+        assert response.status_code == 303
+    incident.refresh_from_db()
+    assert (incident.title, incident.tags) == ("Mine", ["checkout", "mine", "theirs"])
+    assert incident.expected_failure == "Two\nlines"
+    # Shown again and saved as it is, nothing changes: line ends are no change.
+    before = incident.activities.count()
+    client.post(team.url("incident-details", incident.key), opened())
+    assert incident.activities.count() == before
+
+
 def test_refused_details_keep_what_was_typed(team, incident):
     data = {"title": "", "severity": "dire", "tags": "x" * 60, "expected_failure": "Typed"}
     response = team.client("responder").post(team.url("incident-details", incident.key), data)
