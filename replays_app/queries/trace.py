@@ -33,4 +33,5 @@ def trace_by_id(project: Project, pk: int) -> Trace:
 
 
 def traces_of(incident: Incident) -> QuerySet[Trace]:
-    return incident.traces.defer("body").order_by("-pk")
+    """What it was made from, as far as that is kept."""
+    return incident.traces.exclude(size=0).defer("body").order_by("-pk")

@@ -25,6 +25,7 @@ from replays_app.forms.incidents import (
     StateForm,
 )
 from replays_app.models import Incident, Membership
+from replays_app.queries.trace import traces_of
 from replays_app.services.sessions import erased_sentence
 from replays_app.views import history, recording
 
@@ -119,6 +120,7 @@ def show_incident(
         "recording": recording.show(
             incident.session.current, contract, call=number_in(request, "call")
         ),
+        "raw_trace": traces_of(incident).first(),
         "versions": known,
         "grid": history.grid(known, queries.counts(incident)),
         "runs": queries.recent_runs(incident),

@@ -186,6 +186,14 @@ def test_one_button_makes_an_incident(team):
     assert "No trace waits" in get(team, "inbox").content.decode()
 
 
+def test_the_page_of_an_incident_leads_to_its_raw_trace_while_that_is_kept(team):
+    row = factories.trace(team.project)
+    incident = inbox.make_incident(row, actor=None).incident
+    assert team.url("trace", row.pk) in get(team, "incident", incident.key).content.decode()
+    Trace.objects.update(body=None, size=0)
+    assert team.url("trace", row.pk) not in get(team, "incident", incident.key).content.decode()
+
+
 def test_without_a_choice_the_only_agent_and_contract_are_taken(team):
     row = factories.trace(team.project)
     post(team, "trace-incident", row.pk)
