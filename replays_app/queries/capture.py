@@ -12,11 +12,13 @@ REVISIONS = 100  # that a recording's page lists
 
 
 def receipts(project: Project) -> QuerySet[Import]:
-    return project.imports.select_related("actor").defer("items").order_by("-pk")[:RECEIPTS]
+    rows = project.imports.select_related("actor").defer("items", "state", "request")
+    return rows.order_by("-pk")[:RECEIPTS]
 
 
 def receipt_by_id(project: Project, pk: int) -> Import:
-    return get_object_or_404(Import.objects.select_related("actor"), project=project, pk=pk)
+    rows = Import.objects.select_related("actor", "source")
+    return get_object_or_404(rows, project=project, pk=pk)
 
 
 def revisions(incident: Incident) -> QuerySet[SessionRevision]:
