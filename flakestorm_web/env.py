@@ -25,6 +25,8 @@ SOCKET_PATH_LIMIT = 100
 SOURCE_HOSTS = (
     "api.smith.langchain.com",
     "eu.api.smith.langchain.com",
+    "aws.api.smith.langchain.com",
+    "apac.api.smith.langchain.com",
     "cloud.langfuse.com",
     "us.cloud.langfuse.com",
 )

@@ -73,7 +73,7 @@ def _timed(run: Run, trace: str, start: datetime, ms: int) -> Run:
 
 
 class FakeLangSmith:
-    """`backend`: v1, v2, or both. `latency_s`: of every answer."""
+    """`backend`: v1, v2, or both; `tells`: whether it says so. `latency_s`: of every answer."""
 
     def __init__(
         self,
@@ -85,8 +85,9 @@ class FakeLangSmith:
         workspace: str = "",
         limits: bool = False,
         latency_s: float = 0.0,
+        tells: bool = True,
     ) -> None:
-        self.backend, self.key, self.workspace = backend, key, workspace
+        self.backend, self.key, self.workspace, self.tells = backend, key, workspace, tells
         self.limits, self.latency_s = limits, latency_s
         self.project, self.project_id = project, uuid_of("project", project)
         self.runs = {r["id"]: copy.deepcopy(r) for r in runs or []}
@@ -109,8 +110,8 @@ class FakeLangSmith:
         self._server.server_close()
 
     def fault(self, path: str = ".*", *, times: int = 1, skip: int = 0, **what: Any) -> None:
-        """Of the next requests whose path fits: status and headers, html, cut, close, delay, drop,
-        endless. `times` -1: all of them."""
+        """Of the next requests whose path fits: status and headers, html, cut, close, delay, drop
+        (of the run `only`), endless. `times` -1: all of them."""
         self.faults.append({"path": path, "times": times, "skip": skip} | what)
 
     def share(self, trace: str) -> str:
@@ -160,11 +161,10 @@ class FakeLangSmith:
 
     def select(self, body: dict[str, Any], *, v2: bool) -> list[Run]:
         low = body.get("min_start_time" if v2 else "start_time")
-        high = body.get("max_start_time" if v2 else "end_time")
+        high = body.get("max_start_time") if v2 else None
         if v2 and low is None:
             low = (datetime.now(UTC) - timedelta(days=1)).isoformat()
         ids, trace = body.get("ids" if v2 else "id"), body.get("trace_id" if v2 else "trace")
-        error = body.get("has_error" if v2 else "error")
         test, kept = compiled(body.get("filter") or ""), []
         low, high = _moment(low), _moment(high)
         for run in self.runs.values():
@@ -173,7 +173,6 @@ class FakeLangSmith:
                 (ids and run["id"] not in ids)
                 or (trace and run["trace_id"] != trace)
                 or (body.get("is_root") and not is_root)
-                or (error is not None and bool(run.get("error")) != error)
                 or not test(run)
             ):
                 continue
@@ -184,7 +183,7 @@ class FakeLangSmith:
         return sorted(kept, key=lambda r: (str(r.get("start_time")), r["id"]), reverse=True)
 
     def view(self, run: Run, *, v2: bool) -> Run:
-        status = "error" if run.get("error") else "success" if run.get("end_time") else "pending"
+        status = status_of(run)
         ancestors = [part.split("Z", 1)[1] for part in run["dotted_order"].split(".")][:-1]
         full = {**run, "status": status, "parent_run_ids": ancestors, "events": [], "session_id": 1}
         full["feedback_stats"] = self.feedback.get(run["id"])
@@ -197,6 +196,10 @@ class FakeLangSmith:
             for name in ("start_time", "end_time"):  # naive, in UTC
                 full[name] = full[name] and _moment(full[name]).replace(tzinfo=None).isoformat()
         return full
+
+
+def status_of(run: Run) -> str:
+    return "error" if run.get("error") else "success" if run.get("end_time") else "pending"
 
 
 class _Refused(Exception):
@@ -279,7 +282,8 @@ class _Handler(BaseHTTPRequestHandler):
         version, _, rest = path.removeprefix("/").partition("/")
         if rest == "info":
             flags = {"ch_query_enabled": fake.backend != "v2"}
-            return {"instance_flags": flags | {"sdb_query_enabled": fake.backend != "v1"}}
+            flags |= {"sdb_query_enabled": fake.backend != "v1"}
+            return {"instance_flags": flags} if fake.tells else {"version": "0.10"}
         if fake.backend not in (version, "both"):
             raise _Refused(501 if version == "v1" else 404, {"detail": "not on this deployment"})
         if rest == "sessions":
@@ -287,11 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
             wanted = query.get("name")
             rows = [r for r in rows if wanted is None or r["name"] in wanted]
             return {"items": rows, "next_cursor": None} if version == "v2" else rows
-        if found := re.fullmatch(r"public/([0-9a-f-]+)/runs/query", rest):
-            if found[1] not in fake.shares:
-                raise _Refused(404, {"detail": "Share token not found"})
-            rows = [r for r in fake.runs.values() if r["trace_id"] == fake.shares[found[1]]]
-            return self._rows(rows, version, None, body)
+        if found := re.fullmatch(r"public/([0-9a-f-]+)/(.*)", rest):
+            return self._public(version, found[1], found[2], query, body)
         if found := re.fullmatch(r"runs/([0-9a-f-]{36})", rest):
             run = fake.runs.get(found[1])
             if run is None or (version == "v2" and query.get("project_id") != [fake.project_id]):
@@ -302,6 +303,23 @@ class _Handler(BaseHTTPRequestHandler):
         if rest == "runs/query" and self.command == "POST":
             return self._query(version, body)
         raise _Refused(404, {"detail": "Not Found"})
+
+    def _public(
+        self, version: str, token: str, rest: str, query: dict[str, list[str]], body: Any
+    ) -> Any:
+        trace = self.fake.shares.get(token)
+        if trace is None:
+            raise _Refused(404, {"detail": "Share token not found"})
+        if rest == "runs/query":
+            if version == "v2" and {"INPUTS", "OUTPUTS"} & set(body["selects"]):
+                raise _Refused(400, {"detail": "invalid selects"})
+            rows = [r for r in self.fake.runs.values() if r["trace_id"] == trace]
+            return self._rows(rows, version, None, body)
+        run = self.fake.runs[rest.removeprefix("run/")]
+        if version != "v2" or not query.get("start_time"):
+            raise _Refused(400, {"detail": "start_time is required"})
+        view = self.fake.view(run, v2=True)
+        return {name.lower(): view.get(name.lower()) for name in query["selects"]}
 
     def _query(self, version: str, body: dict[str, Any]) -> Any:
         v2 = version == "v2"
@@ -353,6 +371,10 @@ def compiled(text: str) -> Test:
         return lambda run: _seconds(run) >= wanted
     if (verb, field) == ("eq", "is_root"):
         return lambda run: (run.get("parent_run_id") is None) == wanted
+    if field == "status" and verb in ("eq", "neq"):
+        return lambda run: (status_of(run) == wanted) == (verb == "eq")
+    if field == "start_time" and verb in ("lt", "lte"):
+        return lambda run: _before(run, _moment(wanted), also_then=verb == "lte")
     if verb == "eq":
         return lambda run: run.get(field) == wanted
     if verb == "has":
@@ -361,6 +383,11 @@ def compiled(text: str) -> Test:
         values = frozenset(wanted)
         return lambda run: run.get(field) in values
     raise _Refused(400, {"detail": f"Unknown comparator {verb!r}"})
+
+
+def _before(run: Run, moment: datetime, *, also_then: bool) -> bool:
+    start = _moment(run.get("start_time"))
+    return start is not None and (start < moment or (also_then and start == moment))
 
 
 def _seconds(run: Run) -> float:
@@ -393,8 +420,8 @@ def _spoilt(answer: Any, fault: dict[str, Any]) -> Any:
     key = next((k for k in ("runs", "items") if isinstance(answer, dict) and k in answer), None)
     if key is None:
         return answer
-    for row in answer[key][: fault.get("rows")]:
-        for name in fault.get("drop", ()):
+    for row in answer[key]:
+        for name in fault.get("drop", ()) if row.get("id") == fault.get("only", row["id"]) else ():
             row.pop(name, None)
     if fault.get("endless"):
         more = {"cursors": {"next": "MA=="}} if key == "runs" else {"next_cursor": "MA=="}

@@ -82,7 +82,7 @@ class LangSmithProject:
         self.asked = True
         if self.is_slow:
             self.go_on.wait(60)
-        if path.startswith("/info"):
+        if path.endswith("/info"):
             return 200, {"version": "0.0", "instance_flags": {"ch_query_enabled": True}}
         if key != self.key:
             return 401, {"detail": "Invalid token"}
@@ -111,7 +111,13 @@ class LangSmithProject:
             ids = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", body["filter"])
             runs = [run for i in ids for run in self.runs(uuid.UUID(i).int - 1)[1:]]
             return 200, {"runs": runs, "cursors": {"next": None}}
-        wanted = [n for n in range(self.traces) if body.get("error") in (None, n in self.failed)]
+        says = body.get("filter") or ""
+        failed, well = 'eq(status, "error")' in says, says.startswith('eq(status, "success")')
+        wanted = [
+            n
+            for n in range(self.traces)
+            if not (failed and n not in self.failed) and not (well and n in self.failed)
+        ]
         start = int(body.get("cursor") or 0)
         shown = wanted[start : start + min(self.page, body.get("limit") or self.page)]
         after = start + len(shown)

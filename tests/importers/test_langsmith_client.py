@@ -13,7 +13,7 @@ from replays_app.engine.hosts import AllowedHosts
 from replays_app.importers.langsmith.client import Connection, Fetched
 from replays_app.importers.langsmith.errors import ImportProblem, Stopped
 from replays_app.importers.langsmith.pacing import Pacer, seconds_of
-from replays_app.importers.langsmith.query import Query, children_filter, date_range
+from replays_app.importers.langsmith.query import Query, date_range, runs_filter
 from replays_app.importers.langsmith.references import page_of, read_reference
 from replays_app.importers.readers import read
 from tests.fakes.langsmith import KEY, PROJECT, FakeLangSmith, make_runs, uuid_of
@@ -96,6 +96,8 @@ def test_one_trace_is_found_by_any_of_its_runs(backend, given, real_runs):
 
     assert fetched.id == root
     page = f"{fake.url}/o/org/projects/p/{fake.project_id}/r/{root}"
+    if (given, backend) == ("share", "v2"):  # which does not tell the page
+        page = f"{fake.url}/public/{uuid_of('share', root)}/r"
     assert read("langsmith", fetched.runs).link == page
     assert_is(
         next(t for t in TRUTH if t["name"].startswith("s02")), read("langsmith", fetched.runs)
@@ -161,6 +163,10 @@ def test_only_what_is_read_is_asked_for():
 
 
 def test_nothing_of_the_environment_is_sent(monkeypatch):
+    leak = '{"http://127.0.0.1:9": "of-the-environment"}'
+    monkeypatch.setenv("LANGSMITH_RUNS_ENDPOINTS", leak)
+    monkeypatch.setenv("LANGCHAIN_CUSTOM_HEADERS", "X-API-Key: of-the-environment")
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
     for name in ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY", "LANGSMITH_TENANT_ID"):
         monkeypatch.setenv(name, "of-the-environment")
     monkeypatch.setenv("LANGSMITH_WORKSPACE_ID", uuid_of("other"))
@@ -188,8 +194,8 @@ def test_filters_choose_the_roots(backend):
     roots[4]["end_time"] = roots[4]["start_time"]
     roots[5]["end_time"] = None
     asked = {
-        "error": ({"status": "error"}, [0, 2, 4]),
-        "not error": ({"status": "warning"}, [1, 3, 5]),
+        "error": ({"status": "error"}, [0, 2, 4, 5]),  # 5 has not ended for an hour
+        "not error": ({"status": "warning"}, [1, 3]),
         "tag": ({"tag": "vip"}, [1]),
         "name": ({"name": roots[2]["name"]}, [2]),
         "metadata": ({"metadata": {"env": "prod, eu"}}, [3]),
@@ -259,13 +265,15 @@ def test_a_cursor_that_never_ends_ends_the_import_and_keeps_what_came(backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_one_odd_run_costs_only_itself(backend):
+@pytest.mark.parametrize("field", ["name", "run_type", "start_time"])
+def test_one_odd_run_costs_only_its_own_trace_and_is_told_of(backend, field):
     runs = make_runs(3, 4)
+    odd = next(r for r in runs if r["run_type"] == "tool" and r["trace_id"] == uuid_of("trace", 1))
     with FakeLangSmith(runs, backend=backend) as fake:
-        fake.fault("/runs/query", times=-1, drop=["name", "run_type", "start_time"], rows=1)
-        found = fetch_all(connect(fake))
-    assert len(found) == 3
-    assert all(each.runs for each in found)
+        fake.fault("/runs/query", times=-1, drop=[field, "dotted_order"], only=odd["id"])
+        first, bad, last = fetch_all(connect(fake))
+    assert f"run {odd['id']} without {field}" in bad.problem
+    assert all(not each.problem and len(each.runs) == 4 for each in (first, last))
 
 
 def test_an_answer_that_is_too_long_is_asked_for_in_halves(monkeypatch):
@@ -284,6 +292,93 @@ def test_a_trace_that_is_too_long_by_itself_is_reported_and_the_others_come(monk
         first, *others = fetch_all(connect(fake))
     assert "too long" in first.problem
     assert all(not each.problem and len(each.runs) == 7 for each in others)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_run_that_fits_no_page_of_many_comes_in_a_smaller_one(backend, monkeypatch):
+    monkeypatch.setattr("replays_app.importers.http.MAX_ANSWER", 60_000)
+    runs = make_runs(1, 40, text="x" * 3_000)
+    with FakeLangSmith(runs, backend=backend) as fake:
+        (found,) = fetch_all(connect(fake))
+        again = connect(fake).one(uuid_of("trace", 0))
+    assert (found.problem, len(found.runs)) == ("", 7)
+    assert len(again.runs) == 7
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_pages_of_runs_that_never_end_cost_no_trace(backend, monkeypatch):
+    monkeypatch.setattr("replays_app.importers.langsmith.client.TRACES_AT_ONCE", 2)
+    found = []
+    with FakeLangSmith(make_runs(5, 4), backend=backend) as fake:
+        connection = connect(fake)
+        (page,) = connection.find(Query(project=PROJECT, status="all"))
+        fake.fault("/runs/query", times=-1, endless=True)
+        with pytest.raises(ImportProblem, match="same page again and again"):
+            found.extend(connection.traces(connection.project(PROJECT), page.roots))
+    assert [len(each.runs) for each in found] == [4] * 5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_traces_of_years_ago_have_their_calls(backend):
+    runs = make_runs(3, 4)
+    for age, n in ((900, 1), (500, 2)):
+        for run in runs:
+            if run["trace_id"] == uuid_of("trace", n):
+                for key in ("start_time", "end_time"):
+                    moment = datetime.fromisoformat(run[key]) - timedelta(days=age)
+                    run[key] = moment.isoformat()
+                stamp = f"{moment:%Y%m%dT%H%M%S%fZ}"
+                run["dotted_order"] = ".".join(
+                    stamp + part.split("Z", 1)[1] for part in run["dotted_order"].split(".")
+                )
+    with FakeLangSmith(runs, backend=backend) as fake:
+        found = fetch_all(connect(fake), since=datetime.now(UTC) - timedelta(days=1_000))
+        one = connect(fake).one(fake.page_of(uuid_of("run", 1, 1)))
+    assert [len(each.runs) for each in found] == [4, 4, 4]
+    assert len(one.runs) == 4
+    for body in (r["body"] for r in fake.requests if r["path"] == "/v2/runs/query"):
+        low, high = (datetime.fromisoformat(body[f"{m}_start_time"]) for m in ("min", "max"))
+        assert high - low <= timedelta(days=401)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_root_that_is_still_at_work_is_no_failure_yet(backend):
+    runs = make_runs(2, 4)
+    runs[0]["end_time"] = runs[4]["end_time"] = None
+    runs[0]["start_time"] = (datetime.now(UTC) - timedelta(minutes=30)).isoformat()
+    with FakeLangSmith(runs, backend=backend) as fake:
+        found = fetch_all(connect(fake), status="error")
+    assert [each.id for each in found] == [uuid_of("trace", 1)]
+    assert read("langsmith", found[0].runs).status == "success"  # it has an answer
+
+
+# --- Which API -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [404, 501])
+def test_v1_is_asked_where_v2_is_announced_and_missing(status):
+    with FakeLangSmith(make_runs(60, 4)) as fake:
+        fake.fault("^/v2/", times=-1, status=status)
+        connection = connect(fake)
+        assert len(fetch_all(connection)) == 60
+        assert connect(fake).one(fake.page_of(uuid_of("run", 1, 2))).id == uuid_of("trace", 1)
+    assert sum(r["path"].startswith("/v2/") for r in fake.requests) <= 3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_installation_that_does_not_say_which_api_it_has_is_asked_by_either(backend):
+    with FakeLangSmith(make_runs(2, 4), backend=backend, tells=False) as fake:
+        assert len(fetch_all(connect(fake))) == 2
+        assert len(connect(fake).one(uuid_of("run", 1, 1)).runs) == 4
+
+
+def test_a_cursor_of_the_other_api_begins_its_window_anew():
+    with FakeLangSmith(make_runs(120, 2), backend="v1") as fake:
+        query = Query(project=PROJECT, status="all")
+        first = next(iter(connect(fake).find(query)))
+        fake.backend = "v2"
+        (rest,) = connect(fake).find(query, after=first.cursor)
+    assert len(rest.roots) == 120
 
 
 # --- What goes wrong -----------------------------------------------------------------------------
@@ -480,7 +575,7 @@ def test_retry_after_as_a_date():
 
 
 def test_the_filter_names_the_traces_and_their_kinds():
-    text = children_filter([RUN], with_roots=True)
+    text = runs_filter([RUN], ["tool"], with_roots=True)
     assert json.dumps([RUN]) in text
     assert "eq(is_root, true)" in text
 

@@ -7,7 +7,10 @@ used: one run without a name must not cost a whole page.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +20,9 @@ from replays_app.engine.values import Json
 from replays_app.importers.http import Session
 
 Query = Mapping[str, str | list[str]]
+
+_THEIRS = ("LANGSMITH_", "LANGCHAIN_")
+_lock = threading.Lock()
 
 V1_PREFIX, V2_PREFIX = "/api/v1", "/api/v2"
 
@@ -41,19 +47,19 @@ class V1:
         from langsmith import Client  # late: 0.7 s
 
         self._session = session
-        self._client = Client(
-            url + V1_PREFIX,
-            api_key=key,
-            workspace_id=workspace or None,
-            session=session,
-            auto_batch_tracing=False,
-            retry_config=_no_retries(),
-            info={},
-            tracing_mode="langsmith",
-            disable_prompt_cache=True,
-            api_urls=None,
-        )
-        # Else it falls back to variables of the environment.
+        with _without_environment():
+            self._client = Client(
+                url + V1_PREFIX,
+                api_key=key,
+                workspace_id=workspace or None,
+                session=session,
+                auto_batch_tracing=False,
+                retry_config=_no_retries(),
+                info={},
+                tracing_mode="langsmith",
+                disable_prompt_cache=True,
+            )
+        # An empty one would be looked for in a profile, or be sent.
         self._client.api_key, self._client.workspace_id = key or None, workspace or None
 
     def send(self, method: str, path: str, *, query: Query, body: Json) -> Reply:
@@ -84,14 +90,15 @@ class V2:
         from langsmith import Langsmith
 
         self._session = session
-        self._client = Langsmith(
-            api_key=key,
-            tenant_id=workspace or None,
-            base_url=url,
-            max_retries=0,
-            http_client=_client_of(session),
-        )
-        # Else it falls back to variables of the environment.
+        with _without_environment():
+            self._client = Langsmith(
+                api_key=key,
+                tenant_id=workspace or None,
+                base_url=url,
+                max_retries=0,
+                http_client=_client_of(session),
+            )
+        # An empty one would be looked for in a profile, or be sent.
         self._client.api_key, self._client.tenant_id = key or None, workspace or None
 
     def send(self, method: str, path: str, *, query: Query, body: Json) -> Reply:
@@ -112,6 +119,24 @@ class V2:
                 raise self._session.failure from None
             raise
         return Reply(reply.status_code, reply.headers, reply.content)
+
+
+@contextmanager
+def _without_environment() -> Iterator[None]:
+    """While a client is made it reads endpoints, headers, modes and more from the environment, some
+    of which no argument overrules: a process that is traced itself would send our requests
+    elsewhere, or with another key."""
+    from langsmith import utils
+
+    with _lock:
+        hidden = {name: value for name, value in os.environ.items() if name.startswith(_THEIRS)}
+        for name in hidden:
+            del os.environ[name]
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
+            utils.get_env_var.cache_clear()  # type: ignore[attr-defined]  # behind overloads
 
 
 def _client_of(session: Session) -> Any:

@@ -15,6 +15,8 @@ Status = Literal["error", "warning", "all"]
 
 LONGEST_WINDOW = timedelta(days=400)  # v2 refuses one of more than 401 days
 DEFAULT_RANGE = LONGEST_WINDOW  # v2 alone would look at the last 24 hours
+UNFINISHED = timedelta(hours=1)  # a root that has not ended by then is taken as one that never will
+Window = tuple[datetime, datetime]
 _RELATIVE = re.compile(r"last_([1-9]\d{0,5})_(minutes|hours|days|weeks)")
 
 
@@ -34,14 +36,18 @@ class Query:
     filter: str = ""  # more of LangSmith's own language, for the roots
     limit: int | None = None  # roots
 
-    @property
-    def has_error(self) -> bool | None:
-        """None: whether it failed or not."""
-        return {"error": True, "warning": False}.get(self.status)
-
-    def expression(self) -> str:
-        """The filter, empty when nothing is filtered by it."""
+    def expression(self, window: Window, *, with_until: bool = False) -> str:
+        """The filter, empty when nothing is filtered by it. `with_until`: it bounds the window."""
         parts = []
+        if self.status == "error":
+            # A root that died with its process has neither an end nor an error.
+            ages = f"lt(start_time, {_text((window[1] - UNFINISHED).isoformat())})"
+            unfinished = f'and(neq(status, "success"), {ages})'
+            parts.append(f'or(eq(status, "error"), {unfinished})')
+        if self.status == "warning":
+            parts.append('eq(status, "success")')
+        if with_until:
+            parts.append(f"lte(start_time, {_text(window[1].isoformat())})")
         if self.min_latency_ms:
             parts.append(f"gte(latency, {self.min_latency_ms / 1000:g})")
         if self.name:
@@ -55,7 +61,7 @@ class Query:
             parts.append(self.filter.strip())
         return parts[0] if len(parts) == 1 else f"and({', '.join(parts)})" if parts else ""
 
-    def windows(self, now: datetime) -> list[tuple[datetime, datetime]]:
+    def windows(self, now: datetime) -> list[Window]:
         """The whole time, newest first, in parts that v2 takes."""
         until = min(self.until or now, now) + (timedelta() if self.until else timedelta(minutes=1))
         since = self.since or until - DEFAULT_RANGE
@@ -67,12 +73,12 @@ class Query:
         return found
 
 
-def children_filter(traces: Sequence[str], *, with_roots: bool) -> str:
-    """The runs of these traces that say what tools and models did."""
-    kinds = 'in(run_type, ["tool", "retriever", "llm"])'
+def runs_filter(traces: Sequence[str], kinds: Sequence[str], *, with_roots: bool) -> str:
+    """The runs of these traces that are of these kinds, or their roots."""
+    wanted = f"in(run_type, {json.dumps(list(kinds))})"
     if with_roots:
-        kinds = f"or(eq(is_root, true), {kinds})"
-    return f"and(in(trace_id, {json.dumps(list(traces))}), {kinds})"
+        wanted = f"or(eq(is_root, true), {wanted})"
+    return f"and(in(trace_id, {json.dumps(list(traces))}), {wanted})"
 
 
 def date_range(text: str, now: datetime | None = None) -> tuple[datetime, datetime | None]:

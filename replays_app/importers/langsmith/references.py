@@ -13,6 +13,8 @@ from replays_app.importers.langsmith.errors import ImportProblem
 CLOUDS = {
     "smith.langchain.com": "https://api.smith.langchain.com",
     "eu.smith.langchain.com": "https://eu.api.smith.langchain.com",
+    "aws.smith.langchain.com": "https://aws.api.smith.langchain.com",
+    "apac.smith.langchain.com": "https://apac.api.smith.langchain.com",
 }
 LONGEST = 2_000  # characters
 _RUN = re.compile(r"/r/([^/]+)/?$")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import requests
 
@@ -36,6 +36,21 @@ class NotSupported(ImportProblem):
 
 class AnswerTooLarge(ImportProblem):
     """A smaller page would do."""
+
+
+class Refused(ImportProblem):
+    """400 or 422: the question is not one that this installation takes."""
+
+
+class Endless(ImportProblem):
+    """The same page again and again."""
+
+    @classmethod
+    def after(cls, where: str, found: int) -> Self:
+        return cls(
+            f"{where} gave the same page again and again, after {found:,} runs.",
+            "What came is kept. Import again later, or with a shorter range.",
+        )
 
 
 class Caller:
@@ -128,7 +143,10 @@ class Caller:
                 may_pass=True,
             )
         if reply.status == 501:
-            return NotSupported(f"{where} does not support this (501{_in_brackets(said)}).")
+            return NotSupported(
+                f"{where} does not support this (501{_in_brackets(said)}).",
+                "Ask whoever runs it for LangSmith 0.16 or newer, or for its v1 API.",
+            )
         if reply.status >= 500 or reply.status in AGAIN:
             return ImportProblem(
                 f"{where} has a fault of its own ({reply.status}{_in_brackets(said)}).",
@@ -141,7 +159,8 @@ class Caller:
                 f"{where} leads to another address ({reply.status}: {to or 'unnamed'}).",
                 "Give that address, if it is the right one; redirects are not followed.",
             )
-        return ImportProblem(
+        kind = Refused if reply.status in (400, 422) else ImportProblem
+        return kind(
             f"{where} refuses the request ({reply.status}{_in_brackets(said)}).",
             "Look at the project, the filter and the dates.",
         )
