@@ -12,6 +12,9 @@ from django.apps import apps
 from django.test import Client
 from django.urls import reverse
 
+from benchmarks import planted
+from benchmarks.redaction_ways import WAYS as PLANTED
+from benchmarks.redaction_ways import missed
 from replays_app.engine.redaction import Pattern
 from replays_app.models import Activity, Project
 from replays_app.services import imports, redaction, tokens, traces
@@ -164,6 +167,15 @@ def test_no_way_in_leaves_it_anywhere(project, way):
     assert "@redacted.invalid" in stored
     assert SECRET not in stored
     assert CARD not in stored
+
+
+@pytest.mark.parametrize("way", PLANTED)
+def test_two_hundred_planted_values_are_gone_whichever_way_they_came(project, way):
+    rows = planted.corpus()
+    PLANTED[way](project, rows)
+    left = missed(rows)
+    assert project.incidents.count() == 1
+    assert len(left) / len(rows) < 0.05, left
 
 
 def test_the_receipt_counts_what_was_replaced(project):

@@ -3,69 +3,27 @@
 from __future__ import annotations
 
 import bisect
-import functools
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import re2
 
-from replays_app.engine.redaction.fields import field_of, in_text
+from replays_app.engine.redaction.compiled import FIELD, KEYED, compiled
+from replays_app.engine.redaction.fields import field_of
 from replays_app.engine.redaction.pseudonyms import WORD, Pseudonyms
-from replays_app.engine.redaction.recognisers import (
-    FIELD_NAMES,
-    RECOGNISERS,
-    Find,
-    Recogniser,
-    Shape,
-)
+from replays_app.engine.redaction.recognisers import FIELD_NAMES, Find, Recogniser, Shape
 from replays_app.engine.redaction.rules import Rules, quiet_options, steps_of
+from replays_app.engine.redaction.texts import quotes_of, view_of
 from replays_app.engine.values import Json
 
-FIELD = "field"  # the kind of what a path names
 SHORTEST_KNOWN = 4  # characters of a name that is then looked for everywhere
 # Of a session: what is the agent's or a person's. The rest is the format's own.
 _PARTS = ("id", "name", "input", "context", "recorded_output", "expected_failure")
 _OF_CALL = ("args", "response", "error", "headers", "seen")
-MEMORY = 64 << 20  # bytes, of all compiled patterns together: letters of any alphabet take room
 MOST_CLEAN = 50_000  # texts that are remembered
 DEEPEST = 200  # levels of a value; formats have fewer, and what is below goes as a whole
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """Recognisers, compiled: one pass over a text says which of them may find something."""
-
-    finds: tuple[tuple[Recogniser, Find, Any], ...]
-    any: Any
-    fields: Mapping[str, tuple[Recogniser, Callable[[str], bool]]]
-
-
-# What stands for the fields' names in a text; which recogniser it is, its key says.
-_KEYED = Recogniser(name=FIELD, title="", example="")
-
-
-@functools.lru_cache(maxsize=64)
-def _compile(rules: Rules) -> _Compiled:
-    own = [
-        Recogniser(name=p.name, title="", example="", finds=(Find(p.pattern),))
-        for p in rules.patterns
-    ]
-    active = [*own, *(r for r in RECOGNISERS if r.name not in rules.off)]
-    fields = {name: (r, f.accepts) for r in active for f in r.fields for name in f.plain}
-    finds = [(r, find) for r in active for find in r.finds]
-    if names := [name for r in active for f in r.fields for name in f.names]:
-        finds.insert(len(own), (_KEYED, Find(in_text(names))))
-    options = quiet_options(MEMORY)
-    every = re2.Set.SearchSet(options)
-    for _, find in finds:
-        every.Add(find.pattern)
-    every.Compile()
-    compiled = tuple((r, find, re2.compile(find.pattern, options)) for r, find in finds)
-    return _Compiled(compiled, every if finds else None, fields)
 
 
 class Redactor:
@@ -73,7 +31,7 @@ class Redactor:
     name that a field gave is then found in the texts of the same recording too."""
 
     def __init__(self, rules: Rules, key: bytes) -> None:
-        self._compiled = _compile(rules)
+        self._compiled = compiled(rules)
         self._paths = tuple(steps_of(path) for path in rules.paths)
         self._pseudonyms = Pseudonyms(key)
         self._known: dict[str, str] = {}  # names from fields, and their pseudonyms
@@ -100,7 +58,7 @@ class Redactor:
                 value = text[start:end]
                 instead = self._pseudonym(kind, shape, value)
                 if value.isdecimal():
-                    quote = _quote(text, start, end)
+                    quote = quotes_of(text, start, end)
                     instead = f"{quote}{instead}{quote}"
                 parts += [text[at:start], instead]
                 at = end
@@ -160,7 +118,7 @@ class Redactor:
         text."""
         if self._compiled.any is None or len(text) < 3:
             return []
-        view = _view(text)
+        view = view_of(text)
         taken: list[tuple[int, int, str, Shape]] = []
         for index in sorted(self._compiled.any.Match(view) or ()):
             recogniser, find, pattern = self._compiled.finds[index]
@@ -178,7 +136,7 @@ class Redactor:
         self, recogniser: Recogniser, find: Find, match: Any, view: str
     ) -> tuple[Recogniser | None, int, int]:
         """Whose value a match is, and from where to where; None where it is nobody's."""
-        if recogniser is _KEYED:
+        if recogniser is KEYED:
             start, end = match.span(match.lastindex)
             return self._field_of(match.group(1), view[start:end]), start, end
         start, end = match.span(1 if match.re.groups else 0)
@@ -212,27 +170,38 @@ class Redactor:
     # --- Values ----------------------------------------------------------------------------------
 
     def _json(self, value: Json, keep: frozenset[str], depth: int, key: str = "") -> Json:
-        if depth > DEEPEST:
-            return self._pseudonym(FIELD, "word", "too deep") if value else value
-        if key and not isinstance(value, dict | list | tuple | bool) and value is not None:
-            known, text = self._compiled.fields.get(key), str(value)
+        """`key`: the field that the value is in, as fields.field_of calls it."""
+        if isinstance(value, dict | list | tuple):
+            if depth > DEEPEST:
+                return self._pseudonym(FIELD, "word", "too deep") if value else value
+            if isinstance(value, dict):
+                return self._mapping(value, keep, depth + 1, key)
+            return [self._json(item, keep, depth + 1, key) for item in value]
+        if key and value is not None and not isinstance(value, bool):
+            known = self._compiled.fields.get(key)
+            text = str(value) if known else ""
             if known is not None and WORD not in text and known[1](text):
                 return self._pseudonym(known[0].name, known[0].shape, text)
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, dict):
-            return {
-                (k if k in keep else self.text(k)): v
-                if k in keep
-                else self._json(v, keep, depth + 1, field_of(key, k, FIELD_NAMES))
-                for k, v in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [self._json(item, keep, depth + 1, key) for item in value]
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**12:
+        if isinstance(value, int) and abs(value) >= 10**12:
             text = self.text(str(value))
             return value if text == str(value) else text
         return value
+
+    def _mapping(
+        self, value: dict[str, Json], keep: frozenset[str], depth: int, parent: str
+    ) -> dict[str, Json]:
+        changed: dict[str, Json] = {}
+        for key, item in value.items():
+            if key in keep:
+                changed[key] = item
+                continue
+            name = self.text(key)
+            while name in changed:  # two spellings of one address
+                name += "_"
+            changed[name] = self._json(item, keep, depth, field_of(parent, key, FIELD_NAMES))
+        return changed
 
     def _learn(self, value: Json, depth: int, key: str = "") -> None:
         """Collects the names that fields give, so that texts lose them too."""
@@ -248,15 +217,14 @@ class Redactor:
             return
         if isinstance(value, dict):
             for name, item in value.items():
-                self._collect(item, depth + 1, field_of(key, name, FIELD_NAMES))
+                if item.__class__ is not int:
+                    self._collect(item, depth + 1, field_of(key, name, FIELD_NAMES))
         elif isinstance(value, list | tuple):
             for item in value:
                 self._collect(item, depth + 1, key)
-        elif isinstance(value, str) and key:
-            known = self._compiled.fields.get(key)
-            is_name = known is not None and known[0].name == "name"
+        elif isinstance(value, str) and key in self._compiled.people:
             is_usable = SHORTEST_KNOWN <= len(value) <= 100 and not _has_surrogate(value)
-            if is_name and is_usable and WORD not in value:
+            if is_usable and WORD not in value:
                 pseudonym = self._pseudonyms.of("name", "word", value)
                 # As it is, and as JSON of ASCII writes it.
                 self._known |= {value: pseudonym, json.dumps(value)[1:-1]: pseudonym}
@@ -291,33 +259,6 @@ class Redactor:
         )
 
 
-_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\"'])|[nrtbf/])")
-_BEFORE_VALUE = re.compile(r"(\\*[\"'])\s{0,3}:\s{0,3}$")
-
-
-def _view(text: str) -> str:
-    """`text` as patterns read it, character for character: what JSON or a repr escapes is a letter,
-    a quote or a blank, so that the n of a line's end is no letter of the word behind it."""
-    if "\\" in text:
-        text = _ESCAPE.sub(_neutral, text)
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode()  # RE2 has no word for a lone surrogate
-    return text
-
-
-def _neutral(found: re.Match[str]) -> str:
-    length, code = len(found[0]), found[1] or found[2]
-    character = chr(int(code, 16)) if code else found[3] or " "
-    return (character if character.isalnum() or character in "\"'" else " ") * length
-
-
-def _quote(text: str, start: int, end: int) -> str:
-    """The quotes that a JSON number needs when it becomes a word: those of its key."""
-    before = _BEFORE_VALUE.search(text, max(0, start - 12), start)
-    ends = end == len(text) or text[end] in ",}] \n\r\t"
-    return before[1] if before and ends else ""
-
-
 def _has_surrogate(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)
 
@@ -330,8 +271,3 @@ def _structure(text: str) -> Any:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict | list) else None
-
-
-def kinds(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """The finds by kind, the most frequent first."""
-    yield from sorted(counts.items(), key=lambda item: (-item[1], item[0]))
