@@ -120,7 +120,7 @@ def test_s10_a_run_that_is_there_twice_is_one_call_the_one_that_ended():
         ([*made(), {**made()[0], "id": "other"}], "runs of 2 traces"),
     ],
 )
-def test_runs_that_are_no_trace_are_refused(runs, message):
+def test_s01_runs_that_are_no_trace_are_refused(runs, message):
     with pytest.raises(UnusableTrace, match=message):
         read_trace(runs)
 
@@ -645,6 +645,10 @@ def test_s02_the_call_in_which_a_loop_ended_has_no_answer(root, status, error):
             ],
         ),
         (
+            {"type": "custom_tool_call", "call_id": "t", "name": "f", "input": '{"a": 1}'},
+            [{"type": "custom_tool_call_output", "call_id": "t", "output": "R"}],
+        ),
+        (
             {"role": "model", "parts": [{"function_call": {"name": "f", "args": {"a": 1}}}]},
             [{"role": "user", "parts": [{"function_response": {"name": "f", "response": "R"}}]}],
         ),
@@ -749,6 +753,7 @@ def test_s03_a_result_that_says_error_is_a_failure(failed, told):
             "stop_reason": "tool_use",
         },
         {"messages": [asks(ask("f", "{}"))]},
+        {"generations": [{"message": asks(ask("f", "{}"))}]},
         {"output": asks(ask("f", "{}"))},
     ],
 )

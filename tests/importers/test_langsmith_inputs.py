@@ -143,7 +143,7 @@ def test_s01_a_turn_of_the_model_is_context_in_the_words_of_every_chat(turn):
 
 @pytest.mark.parametrize("role", ["user", "assistant", "system", "developer", "tool", "function"])
 def test_s01_a_turn_in_the_words_of_every_chat_is_kept_as_it_is(role):
-    turn = {"role": role, "content": [{"type": "text", "text": "T"}], "name": "n"}
+    turn = {"role": role, "content": [{"type": "text", "text": "T"}], "name": "n", "status": "s"}
     assert asked({"messages": [turn, user("Q")]}) == ("Q", [turn])
     assert asked({"messages": [[role, "T"], user("Q")]})[1][0]["content"] == "T"
 
@@ -166,6 +166,39 @@ def test_s14_calls_of_earlier_turns_stay_in_the_context(turn):
     assert got == {"role": "assistant", "content": "", "tool_calls": ASKED}
 
 
+def test_s14_an_image_in_an_earlier_turn_stays_too():
+    _, [got] = asked({"messages": [{"type": "human", "content": [IMAGE]}, user("Q")]})
+    assert got == {"role": "user", "content": [IMAGE]}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "tool_use", "id": "c0", "name": "f", "input": {}},
+        {"type": "tool-call", "toolCallId": "c0", "toolName": "f", "input": {}},
+        {"type": "tool_call", "id": "c0", "name": "f", "args": {}},
+        {"type": "tool_call_chunk", "id": "c0", "name": "f", "args": ""},
+        {"type": "function_call", "call_id": "c0", "name": "f", "arguments": ""},
+        {"functionCall": {"name": "f", "args": {}}},
+        {"function_call": {"name": "f", "args": {}}},
+        {"type": "thinking", "thinking": "hm"},
+        {"type": "redacted_thinking", "data": "x"},
+        {"type": "reasoning", "summary": []},
+        {"type": "reasoning_content", "reasoning_content": {}},
+    ],
+)
+def test_s14_what_the_model_said_is_its_text_without_calls_and_thoughts(block):
+    blocks = [block, {"type": "text", "text": "A"}]
+    _, [got] = asked({"messages": [{"type": "ai", "content": blocks}, user("Q")]})
+    assert got["content"] == "A"
+
+
+def test_s17_items_that_are_no_messages_do_not_hide_those_that_are():
+    items = [{"type": "reasoning", "summary": []}, {"type": "web_search_call", "id": "w"}]
+    got, context = asked({"input": [*items, user("Q")]})
+    assert (got, context) == ("Q", [{"role": "assistant", "content": ""}])
+
+
 @pytest.mark.parametrize(
     "turn",
     [
@@ -173,12 +206,19 @@ def test_s14_calls_of_earlier_turns_stay_in_the_context(turn):
         {"type": "tool", "data": {"content": "R", "tool_call_id": "c0"}},
         lc("ToolMessage", content="R", tool_call_id="c0"),
         {"type": "function_call_output", "call_id": "c0", "output": "R"},
+        {"type": "custom_tool_call_output", "call_id": "c0", "output": "R"},
     ],
 )
 def test_s14_a_tool_message_of_the_history_is_context_and_no_response(turn):
     trace = read_trace(made(llm([user("Q")], says("A")), inputs={"messages": [turn, user("Q")]}))
     assert trace.context == ({"role": "tool", "content": "R", "tool_call_id": "c0"},)
     assert trace.calls == ()
+
+
+def test_s14_a_tool_turn_names_its_tool_where_that_is_known():
+    turn = {"type": "tool", "content": "R", "tool_call_id": "c0", "name": "f"}
+    _, [got] = asked({"messages": [turn, user("Q")]})
+    assert got == {"role": "tool", "content": "R", "tool_call_id": "c0", "name": "f"}
 
 
 def test_s14_of_several_human_messages_the_last_is_the_input():
@@ -224,6 +264,17 @@ def test_s14_a_message_that_is_removed_is_no_reason_to_read_none():
         ({"query": "Q"}, ("Q", [])),
         ({"prompt": "Q"}, ("Q", [])),
         ({"input": "Q", "question": "other"}, ("Q", [])),
+        ({"question": "Q", "language": "en"}, ("Q", [])),
+        ({"query": "Q", "language": "en"}, ("Q", [])),
+        ({"prompt": "Q", "language": "en"}, ("Q", [])),
+        ({"prompts": ["Q"], "language": "en"}, ("Q", [])),
+        ({"prompts": ["Q", "R"]}, ('["Q", "R"]', [])),
+        ({"input": {"a": "x", "b": "y"}}, ('{"input": {"a": "x", "b": "y"}}', [])),
+        (
+            {"a": "x", "b": "y", "history": [user("z")]},
+            ('{"a": "x", "b": "y", "history": [{"role": "user", "content": "z"}]}', [user("z")]),
+        ),
+        ({"input": "Q", "history": [{"note": 1}]}, ("Q", [{"note": 1}])),
         ({"input": {"question": "Q"}}, ("Q", [])),
         ({"input": {"messages": [["user", "Q"]]}}, ("Q", [])),
         ({"input": [{"role": "user", "content": "Q"}]}, ("Q", [])),
@@ -300,6 +351,19 @@ def test_s09_a_root_that_is_a_model_has_its_own_conversation():
     ("outputs", "wanted"),
     [
         ({"output": "A"}, "A"),
+        *(
+            ({key: "A", "language": "en"}, "A")
+            for key in ("output", "answer", "result", "response")
+        ),
+        *(({key: "A", "language": "en"}, "A") for key in ("final_output", "text", "content")),
+        (
+            {"output": 3, "language": "en", "more": "x"},
+            '{"output": 3, "language": "en", "more": "x"}',
+        ),
+        ({"structured_response": None, "messages": [says("A")]}, "A"),
+        ({"choices": [{"text": "A"}, {"text": "B"}], "id": "x", "model": "m"}, "A"),
+        ({"generations": [{"text": "A", "type": "Generation"}], "id": "x", "model": "m"}, "A"),
+        ({"output": [{"type": "refusal", "refusal": "A"}]}, "A"),
         ({"answer": "A", "sources": ["x"]}, "A"),
         ({"result": {"answer": "A"}}, "A"),
         ({"messages": [user("Q"), says("A")]}, "A"),

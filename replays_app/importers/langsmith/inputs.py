@@ -56,11 +56,9 @@ def _from_value(value: Json, depth: int) -> Input | None:
         return None
     if (messages := read_messages(value)) is not None:
         return _from_messages(messages)
-    if isinstance(value, str):
-        return Input(value=value)
-    if isinstance(value, Mapping):
-        return _from_mapping(value, depth)
-    return None if depth == 0 else Input(value=_as_text(value))
+    return (
+        _from_mapping(value, depth) if isinstance(value, Mapping) else Input(value=_as_text(value))
+    )
 
 
 def _from_messages(messages: list[Message]) -> Input | None:

@@ -148,8 +148,8 @@ def _role_and_body(value: Json) -> tuple[str | None, Mapping[str, Json]]:
             return ROLES[kind.lower()], data
         case {"role": str(role)} if role.lower() in ROLES or "content" in value:
             return ROLES.get(role.lower(), role), value
-        case {"type": str(kind), "content": _} if _typed(kind, value) is not None:
-            return _typed(kind, value), value
+        case {"type": str(kind), "content": _} if _typed(kind) is not None:
+            return _typed(kind), value
         case {"type": str(kind)} if kind in _ITEMS:
             return _ITEMS[kind], value
     return None, {}
@@ -163,17 +163,12 @@ def _constructed(name: str, kwargs: Mapping[str, Json]) -> str:
     return ROLES.get(word, word)
 
 
-def _typed(kind: str, value: Mapping[str, Json]) -> str | None:
-    word = kind.removesuffix("Chunk").removesuffix("Message").lower()
-    if word == "chat" and isinstance(value.get("role"), str):
-        word = value["role"].lower()
-    return ROLES.get(word)
+def _typed(kind: str) -> str | None:
+    return ROLES.get(kind.removesuffix("Chunk").removesuffix("Message").lower())
 
 
 def _written_out(text: str, depth: int) -> list[Message] | None:
     """`"[{'content': …, 'role': 'user'}]"`: the OpenAI Agents SDK's tracing writes a repr."""
-    if text.lstrip()[:1] not in ("[", "{") or len(text) < len("[{'role':''}]"):
-        return None
     try:
         value = read_container(text)
     except NoValue:
