@@ -3,6 +3,7 @@
 A test with a trace's number is a rule that this trace needs, or a variant of it made by hand.
 """
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -288,6 +289,12 @@ def lc(kind: str, **kwargs: Any) -> dict[str, Any]:
         ({"output": {**COMMAND, "update": [["messages", [MESSAGE]]]}}, "sun"),
         ({"output": [COMMAND, {**COMMAND, "update": {"messages": [OTHER]}}]}, "sun"),
         ({"output": [OTHER, MESSAGE]}, "sun"),
+        ({"output": {"lg_name": "Command", "goto": [], "update": {"messages": [MESSAGE]}}}, "sun"),
+        ({"output": {**COMMAND, "update": {"messages": [OTHER]}}}, "rain"),
+        (
+            {"output": {**COMMAND, "update": {"messages": [says("x")]}}},
+            {**COMMAND, "update": {"messages": [says("x")]}},
+        ),
         ({"output": {**COMMAND, "update": None}}, {**COMMAND, "update": None}),
         ({"output": "content='it\\'s sun' name='t' tool_call_id='c1'"}, "it's sun"),
         ({"output": "content='sun' tool_call_id='c1' artifact=[1]"}, "sun"),
@@ -366,7 +373,7 @@ def test_s02_the_error_is_the_exception_without_its_traceback():
             "KeyError('a')",
         ),
         ("KeyError('a')\n\nTraceback (most recent call last):\n x", "KeyError('a')"),
-        ("Traceback (most recent call last):\n  File x\n\nValueError: bad\n", "ValueError: bad"),
+        ("Traceback (most recent call last):\n  File x\n\nValueError: bad\n \n", "ValueError: bad"),
         ("Error: boom\n    at f (file:///a.js:1:2)\n    at g", "Error: boom"),
         (
             "1 validation error for T\ncity\n  Field required",
@@ -381,6 +388,18 @@ def test_s02_the_error_is_the_exception_without_its_traceback():
 def test_s02_what_an_exception_says_is_found_in_every_form(error, wanted):
     call = only(tool(error=error, outputs={}))
     assert (call.status, call.error, call.response) == ("error", wanted, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"), [("", "failed"), ([], "failed"), ({"a": 1}, "{'a': 1}")]
+)
+def test_s03_a_failure_without_text_is_one_too(content, wanted):
+    call = only(tool(outputs={"output": {**MESSAGE, "content": content, "status": "error"}}))
+    assert (call.status, call.error, call.response) == ("error", wanted, content)
+
+
+def test_s17_what_a_failed_run_put_out_is_what_the_model_was_told():
+    assert only(tool(error="E", outputs={"output": "sorry"})).seen == "sorry"
 
 
 def test_s03_a_failure_that_the_tool_handled_is_one():
@@ -461,8 +480,9 @@ def test_s10_a_call_inside_one_that_ended_took_no_longer_than_that():
     assert outer.children[0].latency_ms == 3000
 
 
-def test_s10_an_interrupt_waits_for_a_person_and_is_no_failure():
-    error = "GraphInterrupt((Interrupt(value='sure?'),))Traceback (most recent call last):"
+@pytest.mark.parametrize("name", ["GraphInterrupt", "NodeInterrupt"])
+def test_s10_an_interrupt_waits_for_a_person_and_is_no_failure(name):
+    error = f"{name}((Interrupt(value='sure?'),))Traceback (most recent call last):"
     call = only(tool(error=error, outputs={}))
     assert (call.status, call.error) == ("pending", None)
 
@@ -507,6 +527,39 @@ def test_s01_a_call_without_arguments_has_none_recorded():
     said = asks(ask(args=None))
     call = only(llm([user("Q")], said), llm([user("Q"), said, tells("sun")], says("A")))
     assert call.args is None
+    call = only(llm([user("Q")], said), tool(), llm([user("Q"), said, tells("sun")], says("A")))
+    assert (call.args, call.id) == ({"city": "P"}, "c1")
+
+
+def test_s01_a_conversation_is_read_also_where_it_is_all_of_the_inputs():
+    talk = [user("Q"), asks(ask()), tells("sun")]
+    first = {**llm(said=asks(ask())), "inputs": [user("Q")]}
+    assert only(first, {**llm(said=says("A")), "inputs": talk}).response == "sun"
+
+
+def test_s04_of_calls_with_the_same_arguments_each_is_answered_once():
+    said = asks(*(ask(args={"a": a}, id=id) for a, id in ((1, "c1"), (2, "c2"), (2, "c3"))))
+    runs = [tool(inputs={"a": 2}), tool(inputs={"a": 2}), tool(inputs={"a": 1})]
+    trace = read_trace(made(llm([user("Q")], said), *runs))
+    assert [call.id for call in trace.calls] == ["c2", "c3", "c1"]
+
+
+def test_s04_a_run_without_any_time_is_paired_by_its_id():
+    said = asks(ask(args={"city": "Oslo"}))
+    odd = tool(start_time=None, inputs={"input": "?"}, extra={"tool_call_id": "c1"})
+    for times in ({}, {"start_time": None}):
+        [call] = read_trace(made(llm([user("Q")], said, **times), odd, **times)).calls
+        assert (call.args, call.started_at) == ({"city": "Oslo"}, None)
+
+
+def test_s01_times_without_a_zone_are_utc_wherever_they_are_read(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert trace_of("s01", "v1") == trace_of("s01", "v2")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_s01_calls_of_a_loop_that_nobody_traced_are_paired_with_what_the_model_was_told():
@@ -769,7 +822,7 @@ def test_s09_a_model_run_around_a_clients_own_is_no_second_call():
     trace = read_trace(
         made(llm([user("Q")], said, inner), tool(inputs={"city": "P"}), llm(said=says("A")))
     )
-    assert len(trace.calls) == 1
+    assert (len(trace.calls), trace.unknown) == (1, ())
 
 
 def test_s04_runs_and_calls_are_paired_once_each_in_order():

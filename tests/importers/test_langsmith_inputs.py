@@ -428,7 +428,7 @@ def test_s13_feedback_is_read_from_a_list_too():
         ({"url": "javascript:alert(1)"}, ""),
     ],
 )
-def test_the_link_is_an_address_or_nothing(root, wanted):
+def test_s01_the_link_is_an_address_or_nothing(root, wanted):
     assert read_trace(made(**root)).link == wanted
 
 
@@ -449,7 +449,7 @@ def test_s02_the_status_of_a_trace_is_that_of_its_root(root, status, error):
     assert (trace.error or "")[: len(error or "")] == (error or "")
 
 
-def test_what_was_cut_off_is_counted():
+def test_s06_what_was_cut_off_is_counted():
     cut = tool(outputs={"output": "x" * 100 + "… (truncated 2,000 characters)"})
     preview = tool(outputs=None, outputs_preview='{"output": "x…')
     whole = tool(outputs={"output": "the text was truncated"})

@@ -227,8 +227,6 @@ def run_args(run: Run) -> Args:
             return inner  # the Claude Agent SDK, which alone puts the call's id there
         case dict():
             return _of_call(inputs)
-        case None:
-            return None
     return read_args(inputs)
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from replays_app.engine.values import Json
 from replays_app.importers.langsmith.asking import Told
-from replays_app.importers.langsmith.messages import read_message, read_messages, text_of
+from replays_app.importers.langsmith.messages import read_message, text_of
 from replays_app.importers.langsmith.tree import Run
 from replays_app.importers.literals import NoValue, read_container, read_json, read_literal
 
 TRACEBACK = "Traceback (most recent call last)"
 MAX_ERROR = 4_000  # characters
+MAX_MESSAGES = 100  # of one Command that are looked at
 # langchain-core before 0.3 wrote a ToolMessage as its text: content='…' name='…' tool_call_id='…'
 _WRITTEN = re.compile(
     r"""content=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*") (?:.{0,2000} )?tool_call_id='([^'\\]*)'""",
@@ -73,16 +74,9 @@ def _tool_message(value: Json, call_id: str | None) -> Told | None:
         value = update
     if not isinstance(value, list):
         return None
-    commands = [_tool_message(item, call_id) for item in value[:100] if _is_command(item)]
-    found = [told for told in commands if told is not None]
-    for each in read_messages(value) or []:
-        found += each.told if each.role == "tool" else ()
+    found = [told for item in value[:MAX_MESSAGES] if (told := _tool_message(item, call_id))]
     mine = [told for told in found if call_id and told.id == call_id]
     return mine[-1] if mine else found[-1] if found else None
-
-
-def _is_command(value: Json) -> bool:
-    return isinstance(value, Mapping) and _update(value) is not None
 
 
 def _update(value: Mapping[str, Json]) -> Json:
