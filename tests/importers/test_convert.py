@@ -188,6 +188,8 @@ def test_the_contract_is_the_one_that_is_given():
     ("metadata", "wanted"),
     [
         ({"agent_version": "1.2"}, "1.2"),
+        ({"app_version": 3}, "3"),
+        ({"agent_version": " "}, None),
         ({"revision_id": "4f2a"}, "4f2a"),
         ({"thread_id": 1}, None),
     ],

@@ -176,6 +176,8 @@ def test_s09_arguments_of_a_traced_function_are_its_bound_ones():
         ),
         ({"input": '{"city": "P", "x": null}'}, {"city": "P", "x": None}),
         ({"input": "{'q': 'it\\'s \"so\"'}"}, {"q": 'it\'s "so"'}),
+        ({"input": "{'a': 1.5, 'b': -2}"}, {"a": 1.5, "b": -2}),
+        ({"input": '{"a": 1e999}'}, {"input": '{"a": 1e999}'}),
         ({"input": "Paris"}, {"input": "Paris"}),
         (
             {"input": "{'d': datetime.date(2024, 1, 1)}"},
@@ -845,7 +847,7 @@ def test_s09_a_run_before_the_model_asked_is_none_of_its_calls():
     assert [call.response for call in trace.calls] == ["sun", "later sun"]
 
 
-def test_the_answer_in_a_form_is_no_call():
+def test_s01_the_answer_in_a_form_is_no_call():
     said = asks(ask("Answer", {"city": "P"}))
     outputs = {"structured_response": {"city": "P"}, "messages": [said, tells("Returning …")]}
     trace = read_trace(made(llm([user("Q")], said), outputs=outputs))
@@ -864,7 +866,7 @@ def test_steps_of_an_agent_executor_are_calls_where_no_run_shows_them():
     assert len(read_trace(made(tool(), outputs=outputs)).calls) == 1
 
 
-def test_a_model_whose_words_no_rule_reads_is_named_in_the_receipt():
+def test_s01_a_model_whose_words_no_rule_reads_is_named_in_the_receipt():
     odd = {**llm([user("Q")]), "outputs": {"blob": 1, "sort": "x"}}
     assert read_trace(made(odd)).unknown == (
         "a model's outputs in a form that no rule reads: blob, sort",
@@ -874,7 +876,7 @@ def test_a_model_whose_words_no_rule_reads_is_named_in_the_receipt():
     assert read_trace(made(plain, failed)).unknown == ()
 
 
-def test_what_no_rule_reads_is_named_once_and_bounded():
+def test_s01_what_no_rule_reads_is_named_once_and_bounded():
     odd = [{**llm(), "outputs": {f"blob{i}": 1}} for i in range(25)]
     notes = read_trace(made(*odd, *odd)).unknown
     assert len(notes) == 21

@@ -419,6 +419,11 @@ def test_s13_feedback_is_read_from_a_list_too():
     assert read_trace(runs).is_warning
 
 
+def test_s14_tags_are_texts():
+    assert read_trace(made(tags=["prod", 3, None])).tags == ("prod",)
+    assert read_trace(made(tags="prod")).tags == ()
+
+
 @pytest.mark.parametrize(
     ("root", "wanted"),
     [
