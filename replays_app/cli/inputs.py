@@ -58,9 +58,7 @@ def gather(
     config = _config(config_path, warnings)
     found = Found() if imported and not paths else _find(paths, config, warnings)
     more = imported or (_sources(config) if not paths and config.sources else Imports())
-    for located in more.sessions:
-        found.take(located)
-    notes = [*config.notes, *more.notes]
+    notes = [*config.notes, *more.notes, *_merge(found, more.sessions)]
     notes += [f"skipped {path}: {why}" for path, why in found.skipped]
     broken = [problem for error in found.broken for problem in error.problems]
     broken += more.broken
@@ -97,6 +95,20 @@ def _sources(config: Config) -> Imports:
 
     found = gather_sources(config)
     return Imports(found.sessions, found.notes, found.broken)
+
+
+def _merge(found: Found, imported: list[Located]) -> list[str]:
+    """An import that is here as a file, perhaps changed by people, or from another source, is
+    replayed once. What was left out, in words."""
+    known = {located.session.id: located for located in found.sessions}
+    notes = []
+    for located in imported:
+        if first := known.get(located.session.id):
+            notes.append(f"{located.session.id} is replayed once, as {first} has it")
+        else:
+            known[located.session.id] = located
+            found.take(located)
+    return notes
 
 
 def _nothing(paths: list[Path], config_path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,7 @@ class Importer:
     contract: str = DEFAULT_CONTRACT
     redact: bool = False
     key: bytes = b""
+    looked_at: int = 0  # traces of the project that was read last
 
     def read(self, fetched: Fetched) -> Imported | Refused | None:
         """None: `warning` was asked for, and this trace has none."""
@@ -84,7 +86,9 @@ class Importer:
         """Raises ImportProblem, after what came before it."""
         project = connection.project(query.project)
         wanted = (lambda trace: trace.is_warning) if query.status == "warning" else lambda _: True
+        self.looked_at = 0
         for page in connection.find(query):
+            self.looked_at = page.found
             for fetched in connection.traces(project, page.roots):
                 found = self._read(fetched, wanted)
                 if found is not None:
@@ -110,8 +114,15 @@ class Importer:
         return Imported(value, converted.receipt, redactions)
 
 
-def connect(environ: Mapping[str, str] = os.environ, *, without_key: bool = False) -> Connection:
-    """Raises ImportProblem."""
+def connect(
+    environ: Mapping[str, str] = os.environ,
+    *,
+    pause: Callable[[float], object] = time.sleep,
+    without_key: bool = False,
+    cloud: str = "",
+) -> Connection:
+    """`cloud`: the API that a pasted address belongs to, which is asked unless the environment
+    names another. Raises ImportProblem."""
     from replays_app.importers.langsmith.client import DEFAULT_URL, Connection
 
     key = _first(environ, KEYS)
@@ -120,19 +131,37 @@ def connect(environ: Mapping[str, str] = os.environ, *, without_key: bool = Fals
             f"{KEYS[0]} is not set.",
             "Make a key in LangSmith under Settings, API keys, and set the variable to it.",
         )
-    url = _first(environ, ENDPOINTS) or DEFAULT_URL
-    return Connection(url, key, environ.get(WORKSPACE, ""), hosts=None)
+    url = _first(environ, ENDPOINTS) or cloud or DEFAULT_URL
+    return Connection(url, key, environ.get(WORKSPACE, "").strip(), hosts=None, pause=pause)
 
 
-def connect_for(reference: str, environ: Mapping[str, str] = os.environ) -> Connection:
+def connect_for(
+    reference: str,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    pause: Callable[[float], object] = time.sleep,
+) -> Connection:
     """For one run. A share link needs no key, and leads to its own cloud. Raises ImportProblem."""
     from replays_app.importers.langsmith.client import Connection
     from replays_app.importers.langsmith.references import read_reference
 
     found = read_reference(reference)
     if found.share and found.api:
-        return Connection(found.api, "", hosts=None)
-    return connect(environ, without_key=bool(found.share))
+        return Connection(found.api, "", hosts=None, pause=pause)
+    if found.host and not found.api and not _first(environ, ENDPOINTS):
+        # Never the pasted host by itself: whoever wrote the address would be sent the key.
+        raise ImportProblem(
+            f"{found.host} is not one of LangSmith's clouds, and {ENDPOINTS[0]} is not set.",
+            "Set the variable to the address of that installation's API.",
+        )
+    return connect(environ, pause=pause, without_key=bool(found.share), cloud=found.api)
+
+
+def limit_note(looked_at: int, limit: int | None, option: str) -> str:
+    """Empty: the limit left nothing out."""
+    if limit is None or looked_at < limit:
+        return ""
+    return f"only the newest {looked_at:,} traces that fit were looked at; {option}"
 
 
 def query_of(
@@ -216,6 +245,9 @@ def _gather(
             words = f"{result.trace} cannot be imported: {result.why}"
             found.broken.append(Problem(words, source=where))
     found.notes.append(f"imported {count} from LangSmith's {what}")
+    note = limit_note(importer.looked_at, DEFAULT_LIMIT, "narrow filter.date_range")
+    if note:
+        found.notes.append(f"{where}: {note}")
 
 
 def _first(environ: Mapping[str, str], names: Iterable[str]) -> str:

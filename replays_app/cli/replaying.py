@@ -73,6 +73,7 @@ def replay_sessions(options: Options) -> int:
     """The command's exit code. Whatever stops it before the first request is said, and is 2."""
     screen = Screen(quiet=options.quiet, no_color=options.no_color)
     try:
+        _refuse_strays(options)
         if options.imports:
             return _import(options, screen)
         return _replay(options, screen)
@@ -103,13 +104,19 @@ def _import(options: Options, screen: Screen) -> int:
         raise Unusable("--from-langsmith and --from-langsmith-project: name one of the two")
     if wanted.project is not None and not files and not options.run:
         raise Unusable("-o is missing: name the directory for the replay files, or add --run")
+    contract = _contract_of(options.config)
+    if not contract and not options.run:
+        screen.note(
+            f"{options.config} names no contract: the files name default, the one contract of the "
+            "configuration that replays them"
+        )
     try:
         outcome = importing.import_traces(
             wanted,
             files,
             screen,
-            contract=_contract_of(options.config),
-            prints=not options.run,
+            contract=contract,
+            keeps=options.run,
         )
     except importing.Unusable as error:
         raise Unusable(str(error)) from error
@@ -121,6 +128,20 @@ def _import(options: Options, screen: Screen) -> int:
     counted = ", ".join(f"{n} {status}" for status, n in sorted(outcome.counts.items()))
     screen.note(counted or "nothing imported")
     return UNUSABLE if outcome.broken else 0
+
+
+def _refuse_strays(options: Options) -> None:
+    """Raises Unusable for what would have no effect."""
+    of_project = {
+        "--date-range": options.date_range,
+        "--min-latency-ms": options.min_latency_ms,
+        "--filter": options.more_filter,
+    }
+    for name, value in of_project.items():
+        if value and options.from_langsmith_project is None:
+            raise Unusable(f"{name} belongs to --from-langsmith-project")
+    if options.redact and not options.imports:
+        raise Unusable("--redact belongs to --from-langsmith and --from-langsmith-project")
 
 
 def _contract_of(config: Path) -> str:

@@ -4,6 +4,7 @@ the hosts that the operator allows."""
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from urllib3.util.connection import create_connection
 from replays_app.engine.hosts import AllowedHosts
 
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of one answer, unpacked
+LONGEST_S = 300.0  # of one answer: each byte may come in time, and the last one never
 _CHUNK = 256 * 1024
 
 
@@ -59,12 +61,15 @@ class Session(requests.Session):
 
 def _read_bounded(response: requests.Response, *args: Any, **kwargs: Any) -> None:
     """Before requests reads it whole."""
-    body = bytearray()
+    body, began = bytearray(), time.monotonic()
     for chunk in response.iter_content(_CHUNK):
         body += chunk
         if len(body) > MAX_ANSWER:
             response.close()
             raise TooLarge
+        if time.monotonic() - began > LONGEST_S:
+            response.close()
+            raise requests.Timeout(f"an answer took more than {LONGEST_S:.0f} s")
     response._content = bytes(body)
 
 

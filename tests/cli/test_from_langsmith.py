@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from replays_app.cli.langsmith import connect_for
 from replays_app.cli.main import run
 from tests.cli.support import config
 from tests.fakes.langsmith import KEY, PROJECT, FakeLangSmith, make_runs, uuid_of
@@ -66,6 +67,33 @@ def test_a_project_becomes_one_file_a_trace_and_a_second_time_adds_nothing(langs
     assert seen.out.count("already here") == 2
     assert f"kept as it is {changed}" in seen.out
     assert "Bang" in changed.read_text()
+
+
+def test_a_file_about_something_else_is_not_replaced_and_nothing_is_called_imported(
+    langsmith, capsys
+):
+    Path("mine.yaml").write_text("id: mine\ninput: hello\ncontract: default\n")
+    assert run(["replay", "run", "--from-langsmith", TRACE, "-o", "mine.yaml"]) == 2
+    seen = capsys.readouterr()
+    assert "mine.yaml: holds something else than langsmith-" in seen.err
+    assert "name another place with -o" in seen.err
+    assert session("mine.yaml")["id"] == "mine"
+
+
+@pytest.mark.parametrize(("limit", "told"), [("2", True), ("4", False)])
+def test_a_limit_that_leaves_traces_out_is_told_of(langsmith, limit, told, capsys):
+    words = ["--from-langsmith-project", PROJECT, "--filter-status", "all", "-o", "replays"]
+    assert run(["replay", "run", *words, "--limit", limit]) == 0
+    said = "only the newest 2 traces that fit were looked at; --limit takes more"
+    assert (said in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize("has_contract", [True, False])
+def test_files_that_name_no_contract_of_a_configuration_say_so(langsmith, has_contract, capsys):
+    if has_contract:
+        Path("flakestorm.yaml").write_text(config("honest"))
+    assert run(["replay", "run", "--from-langsmith", TRACE, "-o", "one.yaml"]) == 0
+    assert ("names no contract: the files name default" in capsys.readouterr().err) != has_contract
 
 
 def test_only_traces_that_failed_are_taken_unless_more_is_asked_for(langsmith):
@@ -137,9 +165,19 @@ def test_redact_makes_pseudonyms_that_stay_the_same_with_a_key(langsmith, monkey
         (["some.yaml", "--from-langsmith", TRACE], "not both"),
         (["--from-langsmith-project", PROJECT, "-o", "x", "--date-range", "soon"], "no range"),
         (["--from-langsmith", TRACE, "--filter-status", "odd"], "is not one of"),
+        (["--from-langsmith", TRACE, "--date-range", "last_7_days"], "belongs to --from-langsmith"),
+        (["some.yaml", "--redact"], "belongs to --from-langsmith"),
+        (
+            ["--from-langsmith", "https://ls.example/o/1/r/" + TRACE],
+            "LANGSMITH_ENDPOINT is not set",
+        ),
     ],
 )
-def test_what_cannot_be_imported_is_said_before_anything_is_written(langsmith, words, said, capsys):
+def test_what_cannot_be_imported_is_said_before_anything_is_written(
+    langsmith, words, said, capsys, monkeypatch
+):
+    if "https" in words[-1]:
+        monkeypatch.delenv("LANGCHAIN_ENDPOINT")
     assert run(["replay", "run", *words]) == 2
     assert said in capsys.readouterr().err
     assert not list(Path().iterdir())
@@ -150,6 +188,13 @@ def test_a_missing_key_names_the_variable(langsmith, monkeypatch, capsys):
     assert run(["replay", "run", "--from-langsmith", TRACE]) == 2
     assert "LANGSMITH_API_KEY is not set" in capsys.readouterr().err
     assert not langsmith.requests
+
+
+def test_an_address_of_a_cloud_is_asked_there_unless_an_endpoint_is_set(monkeypatch):
+    page = f"https://eu.smith.langchain.com/o/1/projects/p/{TRACE}/r/{TRACE}"
+    assert connect_for(page, {"LANGSMITH_API_KEY": KEY}).url == "https://eu.api.smith.langchain.com"
+    given = {"LANGSMITH_API_KEY": KEY, "LANGSMITH_ENDPOINT": "https://ls.example/api/v1"}
+    assert connect_for(page, given).url == "https://ls.example"
 
 
 def test_a_share_link_of_an_installation_needs_no_key(langsmith, monkeypatch, capsys):
@@ -189,6 +234,22 @@ def test_what_was_imported_is_replayed_at_once_with_its_files_and_reports(langsm
     assert f"langsmith-{refunds}" in Path("result.xml").read_text()
 
 
+@pytest.mark.processes
+def test_what_people_made_of_an_import_is_what_is_replayed(langsmith, refunds, capsys):
+    Path("flakestorm.yaml").write_text(agent("lookup_order", "refund_payment"))
+    words = ["replay", "run", "--from-langsmith", refunds, "-o", "replay.yaml"]
+    assert run(words) == 0
+    mine = Path("replay.yaml").read_text().replace("name: ", "name: Mine, not ", 1)
+    Path("replay.yaml").write_text(mine)
+    capsys.readouterr()
+
+    run([*words, "--run", "-o", "result.html"])
+
+    assert "it was changed after its import" in capsys.readouterr().out
+    assert "Mine, not" in Path("result.html").read_text()
+    assert Path("replay.yaml").read_text() == mine
+
+
 TOOLS = ("tool_1", "tool_2", "tool_3")
 SOURCES = """
 replays:
@@ -211,6 +272,20 @@ def test_sources_of_the_configuration_are_replayed_with_it(langsmith, auto, caps
     wanted = {f"langsmith-{uuid_of('trace', 1)}"} | ({FILE[:-5]} if auto == "true" else set())
     assert ids == wanted, seen.err
     assert ("is not imported without auto_import" in seen.err) == (auto == "false")
+
+
+@pytest.mark.processes
+def test_an_import_that_is_here_as_a_file_is_replayed_once_and_from_there(langsmith, capsys):
+    assert run(["replay", "run", "--from-langsmith", TRACE, "-o", "one.yaml"]) == 0
+    sources = SOURCES % (TRACE, PROJECT, "true")
+    sources = sources.replace("  sources:", '  sessions: [{file: "one.yaml"}]\n  sources:')
+    Path("flakestorm.yaml").write_text(agent(*TOOLS) + sources)
+    run(["replay", "run", "-o", "result.json"])
+    seen = capsys.readouterr()
+    assert seen.err.count(f"{FILE[:-5]} is replayed once, as ") == 2
+    result = json.loads(Path("result.json").read_text())
+    assert [s["id"] for s in result["sessions"]] == [FILE[:-5]]
+    assert not result["broken"]
 
 
 @pytest.mark.processes

@@ -229,7 +229,7 @@ def test_lenient_turns_an_unknown_field_into_a_warning(here: Here, tmp_path: Pat
     assert "unknown field severity" in done.err
 
 
-def test_without_a_path_the_configurations_sessions_run_and_sources_are_said_not_to(
+def test_without_a_path_the_configurations_sessions_run_and_a_source_that_is_off_is_told_of(
     here: Here,
     tmp_path: Path,
 ) -> None:
@@ -241,7 +241,7 @@ def test_without_a_path_the_configurations_sessions_run_and_sources_are_said_not
         )
     done = here("replay", "run")
     assert done.code == 0, done.err
-    assert "replays.sources is not imported by this version: project mine" in done.err
+    assert "project mine is not imported without auto_import: true" in done.err
     assert "1 passed in " in done.out
 
 

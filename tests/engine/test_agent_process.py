@@ -127,6 +127,8 @@ def test_the_agent_sees_nothing_of_our_environment_that_is_not_on_the_list():
         "DATABASE_URL": "d",
         "NO_PROXY": "*",
         "FLAKESTORM_AGENTS": "a",
+        "LANGSMITH_TRACING": "true",  # a replay is not traced into the user's project
+        "LANGSMITH_API_KEY": "k",
     }
     around = Surroundings(
         inherited_from=ours,

@@ -30,7 +30,8 @@ class Reference:
     run: str = ""
     project: str = ""
     share: str = ""
-    api: str = ""  # of the cloud that a pasted address belongs to; empty: not told
+    host: str = ""  # of a pasted address
+    api: str = ""  # of the cloud that it belongs to; empty: not told
 
 
 def read_reference(text: str) -> Reference:
@@ -44,12 +45,13 @@ def read_reference(text: str) -> Reference:
         parts = urlsplit(text)
     except ValueError:
         raise _unreadable(text) from None
-    api = CLOUDS.get((parts.hostname or "").lower(), "")
+    host = (parts.hostname or "").lower()
+    api = CLOUDS.get(host, "")
     if found := _PUBLIC.search(parts.path):
         token, run = uuid_of(found[1]), uuid_of(found[2] or "")
         if token is None or (found[2] and run is None):
             raise _unreadable(text)
-        return Reference(run=run or "", share=token, api=api)
+        return Reference(run=run or "", share=token, host=host, api=api)
     query = parse_qs(parts.query)
     inside = _RUN.search(parts.path)
     candidates = [inside[1]] if inside else []
@@ -58,7 +60,8 @@ def read_reference(text: str) -> Reference:
     if run is None:
         raise _unreadable(text)
     project = _PROJECT.search(parts.path)
-    return Reference(run=run, project=(uuid_of(project[1]) if project else None) or "", api=api)
+    inside_of = (uuid_of(project[1]) if project else None) or ""
+    return Reference(run=run, project=inside_of, host=host, api=api)
 
 
 def page_of(api: str, path: str) -> str:
