@@ -27,6 +27,7 @@ from replays_app.engine.values import Failure, Json
 START = Path(__file__).parent / "bootstrap" / "start.py"
 MAX_FRAME = 16 * 2**20  # bytes; frames.py has the same
 MEMORY_MB = 4096  # of an attempt, unless agent.memory_mb says otherwise
+WARMINGS = 3  # attempts after which the process imports what they imported
 _KILLED_S = 5.0  # for a process that is ended, to be gone
 _LONGEST_PATH = 100  # characters of a Unix socket's path; the system's limit is 104 to 108
 
@@ -51,6 +52,7 @@ class PythonAgent:
         self._agent = agent
         self._link = link
         self._number = 0
+        self._warmings = WARMINGS
         self.is_spent = False  # no further attempt may be made in it
 
     @classmethod
@@ -98,7 +100,7 @@ class PythonAgent:
             pass  # it ended, or says nothing that can be understood: how it ended tells more
         finally:
             real_ms = (time.perf_counter() - began) * 1000
-            code = await self._finish(did_answer=done is not None)
+            code = await self._finish(done)
         if done is None:
             return self._ended(timeout_ms if timed_out else None, code, real_ms)
         return _sent(done, real_ms)
@@ -106,7 +108,9 @@ class PythonAgent:
     async def _made(
         self, name: str, asked: dict[str, Json], door: HooksDoor | None
     ) -> dict[str, Json]:
-        self._link.send({"run": {"attempt": name, "asked": asked}})
+        self._link.send(
+            {"run": {"attempt": name, "asked": asked, "tools": door.tools if door else []}}
+        )
         reader, writer = await self._link.wait_for(name, self.process)
         try:
             while True:
@@ -120,9 +124,9 @@ class PythonAgent:
         finally:
             writer.close()
 
-    async def _finish(self, *, did_answer: bool) -> int | None:
+    async def _finish(self, done: dict[str, Json] | None) -> int | None:
         """Ends what is left of the attempt; the exit code of its fork, when there was one."""
-        if self._link.mode != "fork" and not did_answer:
+        if self._link.mode != "fork" and done is None:
             self.is_spent = True
             return None
         try:
@@ -135,7 +139,21 @@ class PythonAgent:
             return None
         self.is_spent = bool(finished.get("stale")) or self._link.mode == "once"
         code = finished.get("finished")
+        if done is not None and done.get("modules") and not self.is_spent:
+            await self._warm_up(done["modules"])
         return code if isinstance(code, int) else None
+
+    async def _warm_up(self, modules: Json) -> None:
+        """What a fork imported late, its process imports for the next ones."""
+        if self._link.mode != "fork" or self._warmings == 0:
+            return
+        self._warmings -= 1
+        try:
+            async with asyncio.timeout(self._agent.ready_timeout / 1000):
+                self._link.send({"warm": modules})
+                self._link.mode = str((await self._link.receive()).get("mode"))
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+            self.is_spent = True
 
     def _ended(self, timeout_ms: int | None, code: int | None, real_ms: float) -> Sent:
         if timeout_ms is not None:

@@ -22,6 +22,7 @@ class HooksDoor:
         self._deck = deck
         self._open: dict[int, Play] = {}
         self._records = session.tool_responses
+        self.tools = sorted({record.tool for record in session.tool_responses})
 
     def answer(self, message: Mapping[str, Json]) -> dict[str, Json] | None:
         """What to send back; None: nothing. Raises ValueError for what is no message of ours."""

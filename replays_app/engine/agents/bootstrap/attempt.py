@@ -34,10 +34,11 @@ class Agent:
     def make(self, worker: Frames, job: Message) -> None:
         """Raises Gone when the worker has given the attempt up."""
         worker.send({"hello": job["attempt"]})
+        known = set(sys.modules)
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self._loop)
-        current = run.Run(worker) if self._setup["hooks"] else None
+        current = run.Run(worker, job["tools"]) if self._setup["hooks"] else None
         run.current = current
         try:
             done = self._made(job["asked"], self._loop.run_until_complete)
@@ -47,7 +48,7 @@ class Agent:
             run.current = None
             for stream in (sys.stdout, sys.stderr):
                 _flush(stream)
-        message = {"done": done}
+        message = {"done": {**done, "modules": [name for name in sys.modules if name not in known]}}
         try:
             data = frames.encode(message)
             if len(data) > MAX_ANSWER:
@@ -99,11 +100,16 @@ def spoken(error: BaseException) -> str:
 
 def print_trace(error: BaseException) -> None:
     """As Python would have printed it, without the lines that are ours."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE):
-        trace = trace.tb_next
     try:
-        traceback.print_exception(type(error), error, trace)
+        told: Any = traceback.TracebackException.from_exception(error)
+        each = told
+        for _ in range(20):  # and what it came from
+            if each is None:
+                break
+            kept = [frame for frame in each.stack if not frame.filename.startswith(_HERE)]
+            each.stack = traceback.StackSummary.from_list(kept)
+            each = each.__cause__ or each.__context__
+        print("".join(told.format()), end="", file=sys.stderr)
     except Exception:
         return
 

@@ -55,6 +55,8 @@ def check(agent: Any, kind: str, endpoint: str) -> None:
             f"{endpoint} is {type(agent).__name__}, without invoke and ainvoke; name a runnable, "
             "or a function without arguments that makes one",
         )
+    if kind == "langchain" and runnable:
+        _keys[id(agent)] = _input_keys(agent)  # slow to tell, so before any attempt
     if kind == "python" and not callable(agent):
         advice = "; write type: langchain" if runnable else "; name a function"
         raise Unfit("no_function", f"{endpoint} is {type(agent).__name__}, not callable{advice}")
@@ -177,8 +179,13 @@ def _runnable_input(runnable: Any, asked: Dict[str, Any]) -> Any:
     return {key: _whole(asked, "its input has no messages, chat_history or context")}
 
 
+_keys: Dict[int, List[str]] = {}  # by the id of a runnable that lives as long as the process
+
+
 def _input_keys(runnable: Any) -> List[str]:
     """The keys of its input schema; empty when it tells none."""
+    if id(runnable) in _keys:
+        return _keys[id(runnable)]
     for name in ("get_input_jsonschema", "input_schema"):
         try:
             found = getattr(runnable, name)

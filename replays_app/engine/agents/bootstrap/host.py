@@ -7,13 +7,15 @@ hang: then attempts run here, one after the other if a reset_function is given, 
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from . import attempt, calling, fence, frameworks, functions, limits, run
 from .frames import Frames, Gone, Message
@@ -76,12 +78,17 @@ class Host:
             attempt.print_trace(error)
             return self._fail("import", attempt.spoken(error))
         self._mode = self._choose_mode()
+        # What a fork does not collect it does not copy.
+        gc.collect()
+        gc.freeze()
         self._worker.send({"ready": True, "mode": self._mode, "pid": os.getpid()})
         return True
 
     def serve(self) -> None:
         while True:
             message = self._worker.receive()
+            if "warm" in message:
+                self._warm_up(message["warm"])
             if "run" not in message:
                 continue
             if self._mode == "fork":
@@ -119,6 +126,18 @@ class Host:
         while "finish" not in self._worker.receive():
             pass
         self._worker.send({"finished": end(pid), "stale": False})
+
+    def _warm_up(self, names: Sequence[str]) -> None:
+        """Imports what an attempt imported late, so that the next ones find it here."""
+        for name in names:
+            try:
+                importlib.import_module(name)
+            except BaseException:
+                continue  # the attempts import it themselves
+        gc.collect()
+        gc.freeze()
+        self._mode = self._choose_mode()
+        self._worker.send({"mode": self._mode})
 
     def _be_attempt(self, parent: int, job: Message) -> None:
         try:

@@ -11,6 +11,7 @@ import functools
 import time
 from contextvars import ContextVar, Token
 from typing import Any, Callable, Optional, Tuple
+from weakref import WeakKeyDictionary
 
 from . import run as runs
 
@@ -35,11 +36,17 @@ class Limit:
 
 
 _limits: ContextVar[Tuple[Limit, ...]] = ContextVar("flakestorm_limits", default=())
+# Of tasks that were made before somebody waited for them with a limit.
+_of_tasks: "WeakKeyDictionary[Any, Limit]" = WeakKeyDictionary()
 
 
 def exceeded(virtual_ms: float, end_ms: float) -> Optional[Limit]:
     """The limit around this call that fires first, if one does before `end_ms` (virtual)."""
-    late = [limit for limit in _limits.get() if limit.is_before(end_ms)]
+    around = _limits.get()
+    own = _of_tasks.get(asyncio.current_task())
+    if own is not None:
+        around = (*around, own)
+    late = [limit for limit in around if limit.is_before(end_ms)]
     return min(late, key=lambda limit: limit.left_ms(virtual_ms), default=None)
 
 
@@ -72,6 +79,8 @@ def _watched(real: Callable[..., Any]) -> Callable[..., Any]:
         if timeout is None or runs.current is None:
             return await real(fut, timeout, **others)
         limit, token = enter(timeout)
+        if isinstance(fut, asyncio.Task):
+            _of_tasks[fut] = limit
         try:
             return await real(fut, timeout, **others)
         except asyncio.CancelledError:

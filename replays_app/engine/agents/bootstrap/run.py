@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from contextvars import ContextVar
-from typing import Any, Awaitable, Callable, Dict, FrozenSet, Mapping, Optional, Type
+from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Type
 
 from . import limits
 from .frames import Frames, Gone, Message
@@ -36,8 +36,9 @@ class ToolError(Exception):
 class Run:
     """One attempt's connection to the worker, who has the tape."""
 
-    def __init__(self, frames: Frames) -> None:
+    def __init__(self, frames: Frames, tools: Iterable[str]) -> None:
         self._frames = frames
+        self.tools = frozenset(tools)  # those that are recorded
         self.virtual_ms = 0.0  # of the calls that have ended
 
     def ask(self, message: Message) -> Message:
@@ -58,6 +59,12 @@ current: Optional[Run] = None
 on_error: Dict[str, str] = {}  # tool: `module:Class` that its recorded faults raise
 # Tools whose real code is running: a named passthrough may be hooked twice (its framework, itself).
 _live: ContextVar[FrozenSet[str]] = ContextVar("flakestorm_live", default=frozenset())
+
+
+def name_of(*names: str) -> str:
+    """The one under which the tool is recorded; the first, when none is."""
+    recorded = current.tools if current is not None else ()
+    return next((name for name in names if name in recorded), names[0])
 
 
 def answer(
