@@ -37,12 +37,13 @@ class BulkForm(forms.Form):
     """What to do (`do`, the button that was pressed) with the incidents of the chosen rows."""
 
     do = forms.ChoiceField(
-        choices=[(name, name) for name in ("replay", "state", "owner", "tag", "untag")],
+        choices=[(name, name) for name in ("replay", "state", "owner", "tag", "untag", "contract")],
         error_messages={"required": "Press one of the buttons."},
     )
     state = forms.ChoiceField(required=False, choices=Incident.State.choices)
     owner = forms.CharField(required=False, max_length=200)
     tag = forms.CharField(required=False, max_length=MAX_TAG)
+    contract = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
 
 
 class BatchForm(forms.Form):

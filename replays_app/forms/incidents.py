@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from replays_app.engine.values import Outcome
 from replays_app.engine.verdict import PRESETS, REPRODUCTION_ATTEMPTS, Verdict
 from replays_app.models import Incident, Project, Run
-from replays_app.queries import DEFAULT_SORT, NO_VERDICT, SORTS
+from replays_app.queries import DEFAULT_SORT, NO_CONTRACT, NO_VERDICT, SORTS
 from replays_app.services.incidents import MAX_COMMENT
 from replays_app.services.tags import MAX_TAG
 from replays_app.templatetags.shown import plain
@@ -39,6 +39,10 @@ class FilterForm(forms.Form):
     verdict = forms.ChoiceField(
         required=False,
         choices=_choices("any verdict", [*(v.value for v in Verdict), NO_VERDICT]),
+    )
+    contract = forms.ChoiceField(
+        required=False,
+        choices=[("", "any contract"), (NO_CONTRACT, "needs a contract")],
     )
     last = forms.ChoiceField(
         required=False,
@@ -72,7 +76,7 @@ class FilterForm(forms.Form):
     @property
     def hidden_ones(self) -> int:
         """How many of the filters that are folded away are set."""
-        folded = ("severity", "owner", "agent", "verdict", "last", "tag", "sort")
+        folded = ("severity", "owner", "agent", "verdict", "contract", "last", "tag", "sort")
         return sum(n in self.wanted for n in folded) if self.is_valid() else 0
 
 

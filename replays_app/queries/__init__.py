@@ -3,6 +3,7 @@
 from replays_app.queries.incident import (
     DEFAULT_SORT,
     MAX_CURSOR,
+    NO_CONTRACT,
     NO_VERDICT,
     PAGE,
     RECENT,
@@ -31,6 +32,7 @@ from replays_app.queries.run import (
 __all__ = [
     "DEFAULT_SORT",
     "MAX_CURSOR",
+    "NO_CONTRACT",
     "NO_VERDICT",
     "PAGE",
     "RECENT",

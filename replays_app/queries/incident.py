@@ -27,6 +27,7 @@ from replays_app.models import Count as Counter
 PAGE = 50  # incidents on a page
 MAX_CURSOR = 200  # characters; those of this list have about 60
 NO_VERDICT = "no verdict yet"
+NO_CONTRACT = "none"
 RECENT = 20  # runs and activities on an incident's page
 
 
@@ -90,7 +91,8 @@ class Page:
 
 
 def incidents(project: Project, wanted: dict[str, Any], user: Any) -> QuerySet[Incident]:
-    """`wanted`: q, state, severity, owner, agent, verdict, last, tag; empty ones ask nothing."""
+    """`wanted`: q, state, severity, owner, agent, verdict, contract, last, tag; empty ones ask
+    nothing."""
     found = Incident.objects.filter(project=project)
     exact = {"state": "state", "severity": "severity", "agent": "agent__name"}
     for name, field in exact.items():
@@ -99,6 +101,8 @@ def incidents(project: Project, wanted: dict[str, Any], user: Any) -> QuerySet[I
     verdict = wanted.get("verdict")
     if verdict:
         found = found.filter(verdict="" if verdict == NO_VERDICT else verdict)
+    if wanted.get("contract") == NO_CONTRACT:
+        found = found.filter(contract=None)
     if wanted.get("last"):
         found = found.filter(strip__endswith=Run.LETTERS[wanted["last"]])
     owner = wanted.get("owner")

@@ -10,8 +10,9 @@ from django.db.models import QuerySet
 from django.utils.text import slugify
 
 from replays_app.engine.formats.writing import to_yaml
+from replays_app.importers import wording
 from replays_app.models import ContractRevision, Incident, Project
-from replays_app.services import contracts
+from replays_app.services import contracts, sessions
 
 MAX_INCIDENTS = 1_000
 MAX_BYTES = 100 * 1024 * 1024  # of the files before they are packed
@@ -24,6 +25,7 @@ class Exported:
     count: int = 0
     bytes: int = 0
     left_out: list[str] = field(default_factory=list)  # and why
+    partial: list[str] = field(default_factory=list)  # what came in without some of it
     contracts: dict[int, str] = field(default_factory=dict)  # revision id to path
 
 
@@ -62,6 +64,9 @@ def _add(archive: zipfile.ZipFile, incident: Incident, done: Exported) -> None:
     if contract is None:
         done.left_out.append(f"the contract of {incident.key}: it has none here")
     archive.writestr(f"{incident.key}.yaml", text)
+    receipt = sessions.receipt(incident.session.current)
+    if receipt.get("completeness") != "full":
+        done.partial.append(f"{incident.key}: {wording.headline(receipt)}")
     done.bytes += len(text)
     done.count += 1
 
@@ -89,6 +94,8 @@ def _notes(project: Project, done: Exported) -> str:
         "",
         "Or take them into another project on its page Import, with its contracts.",
     ]
+    if done.partial:
+        lines += ["", "Not whole as they were recorded:", "", *(f"- {p}" for p in done.partial)]
     if done.left_out:
         lines += ["", "Left out:", "", *(f"- {line}" for line in done.left_out)]
     return "\n".join(lines) + "\n"

@@ -19,7 +19,7 @@ from replays_app import queries
 from replays_app.access import RESPONDER, action, member
 from replays_app.forms.ci import BatchForm, BulkForm
 from replays_app.forms.incidents import FilterForm
-from replays_app.models import AgentVersion, Batch, Incident, Membership
+from replays_app.models import AgentVersion, Batch, Contract, Incident, Membership
 from replays_app.queries import batch as batch_queries
 from replays_app.services import batches, incidents, tags
 from replays_app.services.errors import Refused
@@ -30,6 +30,7 @@ from replays_app.views.triage import UNPROCESSABLE, refused, see
 
 MOST_CHOSEN = 200  # rows in one action; a page of the list has 50
 MOST_VERSIONS = 200
+BULK_FIELDS = ("state", "owner", "tag", "contract")
 NAMED = 20  # incidents that the page of a replay names
 
 
@@ -83,12 +84,23 @@ def _apply(
     elif asked["do"] == "owner":
         owner = _owner(asked["owner"], membership, actor)
         do = lambda incident: incidents.assign(incident, owner, actor)  # noqa: E731
+    elif asked["do"] == "contract":
+        contract = _contract(asked["contract"], membership)
+        do = lambda incident: incidents.set_contract(incident, contract, actor)  # noqa: E731
     else:
         change = tags.add if asked["do"] == "tag" else tags.remove
         do = lambda incident: change(incident, asked["tag"], actor)  # noqa: E731
     with transaction.atomic():
         for incident in chosen:
             do(incident)
+
+
+def _contract(pk: int | None, membership: Membership) -> Contract:
+    known = membership.project.contracts.exclude(current=None).select_related("current")
+    found = known.filter(pk=pk).first() if pk else None
+    if found is None:
+        raise Refused("That contract is none of this project.", remedy="Choose another.")
+    return found
 
 
 def _owner(value: str, membership: Membership, actor: Any) -> Any:
@@ -113,7 +125,7 @@ def _show_refusal(
 ) -> HttpResponse:
     """The list again, with what was chosen and entered."""
     context = list_context(request, membership, _filters(request, membership))
-    entered = {name: request.POST.get(name, "")[:200] for name in ("state", "owner", "tag")}
+    entered = {name: request.POST.get(name, "")[:200] for name in BULK_FIELDS}
     context |= {"bulk_error": str(error), "chosen": set(keys), "bulk": entered}
     return render(request, "replays/incidents.html", context, status=UNPROCESSABLE)
 

@@ -15,6 +15,8 @@ from replays_app.views import import_words
 
 def answer(incident: Incident) -> str:
     """The first words after "did we fix it?"; the incident's headline goes on from there."""
+    if incident.contract_id is None:
+        return "Needs a contract."
     version = incident.verdict_version
     on = f" on {version}" if version else ""
     if incident.verdict == Verdict.FIXED:

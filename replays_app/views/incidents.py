@@ -24,10 +24,11 @@ from replays_app.forms.incidents import (
     ReplayForm,
     StateForm,
 )
+from replays_app.importers import wording
 from replays_app.models import Incident, Membership
-from replays_app.queries.trace import traces_of
+from replays_app.services import sessions
 from replays_app.services.sessions import erased_sentence
-from replays_app.views import history, recording
+from replays_app.views import completeness, history, recording
 
 GONE = 410
 
@@ -52,11 +53,13 @@ def list_context(request: HttpRequest, membership: Membership, form: FilterForm)
     """What the list needs, for itself and after a refused action on its rows."""
     project = membership.project
     form.is_valid()
+    may_respond = membership.at_least(RESPONDER)
     return {
         "form": form,
         "project": project,
         "path": reverse("incidents", args=[project.slug]),
-        "may_respond": membership.at_least(RESPONDER),
+        "may_respond": may_respond,
+        "contracts": ContractForm(project=project).choices if may_respond else [],
         "all_states": Incident.State.values,
         "owners": form.owners,
         **_rows(request, form, membership),
@@ -120,7 +123,7 @@ def show_incident(
         "recording": recording.show(
             incident.session.current, contract, call=number_in(request, "call")
         ),
-        "raw_trace": traces_of(incident).first(),
+        "came": completeness.show(incident),
         "versions": known,
         "grid": history.grid(known, queries.counts(incident)),
         "runs": queries.recent_runs(incident),
@@ -156,9 +159,12 @@ def export_yaml(request: HttpRequest, membership: Membership, key: str) -> HttpR
     if incident.session.current.body is None:
         words = erased_sentence(incident.session.current)
         return HttpResponse(f"{words}\n", status=GONE, content_type="text/plain; charset=utf-8")
-    name = f"{incident.key}-r{incident.session.current.number}.yaml"
+    revision = incident.session.current
+    name = f"{incident.key}-r{revision.number}.yaml"
+    # A comment, so that whoever gets the file knows what it lacks; it reads back the same.
+    came = wording.headline(sessions.receipt(revision))
     response = HttpResponse(
-        to_yaml(incident.session.current.body),
+        f"# {incident.key} r{revision.number}: {came}\n{to_yaml(revision.body)}",
         content_type="application/yaml; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

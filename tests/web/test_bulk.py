@@ -219,3 +219,22 @@ def test_a_tag_is_added_once_and_removed_where_it_is(team, three, db):
     assert three[0].activities.filter(verb="tagged").count() == 1
     with pytest.raises(Refused, match="visible characters"):
         tags.add(three[0], "a\u202eb", None)
+
+
+def test_a_contract_is_chosen_for_all_of_them(team, three, bells):
+    """Twenty that were imported need one: it is not chosen twenty times."""
+    Incident.objects.filter(pk__in=[i.pk for i in three]).update(contract=None)
+    other = factories.contract(team.project)
+    response = post(team, key=keys(three[:2]), do="contract", contract=other.pk)
+    assert response.status_code == 303
+    assert [i.contract for i in Incident.objects.order_by("pk")] == [other, other, None]
+
+
+@pytest.mark.parametrize("contract", ["", "x", "99999999", "theirs", "without a revision"])
+def test_a_contract_that_is_not_there_changes_nothing(team, three, contract):
+    theirs = factories.contract(factories.project())
+    empty = team.project.contracts.create(name="Empty")
+    pk = {"theirs": theirs.pk, "without a revision": empty.pk}.get(contract, contract)
+    response = post(team, key=keys(three), do="contract", contract=pk)
+    assert response.status_code == 422
+    assert {i.contract for i in Incident.objects.all()} == {team.contract}

@@ -70,7 +70,7 @@ def test_an_incident_without_a_contract_offers_the_choice(team):
     incident = team.incident()
     type(incident).objects.filter(pk=incident.pk).update(contract=None)
     page = page_of(team, incident)
-    assert "This incident has no contract" in page
+    assert "<b>Needs a contract.</b>" in page
     assert f'<option value="{team.contract.pk}">' in page
     assert 'name="contract"' not in page_of(team, incident, "viewer")
     assert post(team, "incident-contract", incident, contract=team.contract.pk).status_code == 303

@@ -78,7 +78,10 @@ def test_filters_and_order_live_in_the_url(five, query, found):
     assert keys(find(five, **query)) == found
 
 
-@pytest.mark.parametrize("name", ["state", "severity", "owner", "agent", "verdict", "last", "sort"])
+FILTERS = ["state", "severity", "owner", "agent", "verdict", "contract", "last", "sort"]
+
+
+@pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_that_does_not_exist_is_an_error_that_names_itself(five, name):
     page = find(five, **{name: "<b>bogus"}).content.decode()
     assert 'role="alert"' in page

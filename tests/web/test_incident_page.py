@@ -82,11 +82,21 @@ def test_a_recording_that_cannot_be_read_any_more_is_shown_with_the_remedy(team)
     assert "Where is my order?" in page
 
 
-def test_an_incident_without_a_contract_says_what_to_do(team):
+def test_an_incident_without_a_contract_says_first_of_all_that_it_needs_one(team):
     incident = team.incident()
     incident.contract = None
     incident.save()
-    assert "Save a contract" in page_of(team, incident)
+    page = page_of(team, incident, "responder")
+    top = page[page.index("Did we fix it?") : page.index("Replay now")]
+    assert "<b>Needs a contract.</b>" in top
+    assert '<a href="#contract-title">Choose one</a>' in top
+    card = page[page.index("Replay now") : page.index("Triage")]
+    assert "It needs a contract first" in card
+    assert "<form" not in card
+    assert "Choose one here, or write a new one." in page
+    assert '<a href="#contract-title">Choose one</a>' not in page_of(team, incident)
+    team.project.contracts.update(current=None)
+    assert "This project has none yet: write one" in page_of(team, incident, "responder")
 
 
 def test_a_long_recording_is_shown_in_parts(team):
