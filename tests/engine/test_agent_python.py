@@ -339,6 +339,19 @@ def test_with_threads_and_a_reset_attempts_share_a_process():
     assert told[0][0] == told[1][0]
 
 
+@pytest.mark.parametrize(
+    ("module", "found", "processes"),
+    [("colorsys", ["False", "True", "True"], 1), ("shop_threads", ["False", "False", "False"], 2)],
+)
+def test_what_was_imported_late_is_there_for_the_next_unless_it_starts_threads(
+    module, found, processes
+):
+    agent = shop("shop_late:imports", tools={})
+    told = [e.answer.split() for e in attempts(agent, *[session(module)] * 3)]
+    assert [was_there for _, was_there in told] == found
+    assert len({process for process, _ in told}) == processes
+
+
 # How it may end
 
 

@@ -90,6 +90,7 @@ class Pool:
         self._idle: list[Member] = []
         self._members: list[Member] = []
         self._was_ready = False
+        self._warm_up = True  # a Python agent's process imports what its attempts imported late
         self._asks_again = False  # the agent lists its tools by MCP in every attempt
         self._never_ready: NotReady | None = None
 
@@ -152,7 +153,9 @@ class Pool:
         if is_python(agent):
             port = listener.port if listener is not None else None
             hooks = self._injection == "hooks"
-            python = await PythonAgent.start(agent, around, gateway_port=port, hooks=hooks)
+            python = await PythonAgent.start(
+                agent, around, gateway_port=port, hooks=hooks, warm_up=self._warm_up
+            )
             return Member(agent, listener, python=python)
         if not agent.start:
             return Member(agent, listener)
@@ -201,6 +204,7 @@ class Pool:
         if member.started is not None:
             await member.started.stop()
         if member.python is not None:
+            self._warm_up = self._warm_up and not member.python.was_spoiled
             await member.python.stop()
         if member.listener is not None:
             await member.listener.close()

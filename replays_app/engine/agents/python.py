@@ -47,19 +47,28 @@ QUIET = {
 class PythonAgent:
     """Made by `start`; whoever started it must `stop` it."""
 
-    def __init__(self, agent: AgentConfig, process: AgentProcess, link: _Link) -> None:
+    def __init__(
+        self, agent: AgentConfig, process: AgentProcess, link: _Link, *, warm_up: bool
+    ) -> None:
         self.process = process
         self._agent = agent
         self._link = link
         self._number = 0
-        self._warmings = WARMINGS
+        self._warmings = WARMINGS if warm_up else 0
+        self.was_spoiled = False  # what was imported late started threads: no further forks
         self.is_spent = False  # no further attempt may be made in it
 
     @classmethod
     async def start(
-        cls, agent: AgentConfig, around: Surroundings, *, gateway_port: int | None, hooks: bool
+        cls,
+        agent: AgentConfig,
+        around: Surroundings,
+        *,
+        gateway_port: int | None,
+        hooks: bool,
+        warm_up: bool = True,
     ) -> Self:
-        """Raises `NotReady`."""
+        """`warm_up`: import what attempts import late. Raises `NotReady`."""
         async with AsyncExitStack() as undo:
             link = await _Link.open()
             undo.push_async_callback(link.close)
@@ -71,7 +80,7 @@ class PythonAgent:
                 saw = f"the agent could not be started in {agent.cwd or '.'}: {error.strerror}"
                 raise NotReady(_never_ready(f"{saw}; check agent.cwd")) from error
             undo.push_async_callback(process.stop)
-            python = cls(agent, process, link)
+            python = cls(agent, process, link, warm_up=warm_up)
             await python._set_up(gateway_port, hooks)
             undo.pop_all()
         return python
@@ -151,9 +160,10 @@ class PythonAgent:
         try:
             async with asyncio.timeout(self._agent.ready_timeout / 1000):
                 self._link.send({"warm": modules})
-                self._link.mode = str((await self._link.receive()).get("mode"))
+                mode = (await self._link.receive()).get("mode")
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
-            self.is_spent = True
+            mode = None
+        self.was_spoiled = self.is_spent = mode != "fork"
 
     def _ended(self, timeout_ms: int | None, code: int | None, real_ms: float) -> Sent:
         if timeout_ms is not None:
