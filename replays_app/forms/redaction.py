@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
 from replays_app.engine.redaction import RECOGNISERS, BadRules, Pattern, Rules
 from replays_app.engine.redaction.rules import LONGEST_PATH, LONGEST_PATTERN, MOST
+from replays_app.models import Incident
 
 MAX_SAMPLE = 20_000  # characters that a preview reads
 _LINES = MOST * (LONGEST_PATTERN + 60)
@@ -44,15 +46,28 @@ class RedactionForm(forms.Form):
         "It is not stored. Text or JSON, such as an answer of one of your tools.",
         MAX_SAMPLE,
     )
+    incident = forms.ChoiceField(
+        label="Or a recording that is here",
+        required=False,
+        help_text="It was redacted already: what is found is what these rules would take too.",
+    )
+
+    def __init__(self, data: Any = None, *, incidents: Sequence[Incident] = (), **more: Any):
+        super().__init__(data, **more)
+        self.fields["incident"].choices = [
+            ("", "none"),
+            *((i.key, f"{i.key} {i.title[:60]}") for i in incidents),
+        ]
 
     @classmethod
-    def of(cls, rules: Rules) -> RedactionForm:
+    def of(cls, rules: Rules, incidents: Sequence[Incident]) -> RedactionForm:
         return cls(
+            incidents=incidents,
             initial={
                 "on": [r.name for r in RECOGNISERS if r.name not in rules.off],
                 "patterns": "\n".join(f"{p.name} = {p.pattern}" for p in rules.patterns),
                 "paths": "\n".join(rules.paths),
-            }
+            },
         )
 
     def clean_patterns(self) -> list[Pattern]:

@@ -215,6 +215,12 @@ def incident_by_key(project: Project, key: str) -> Incident:
     return incident
 
 
+def newest_recordings(project: Project, most: int = 10) -> QuerySet[Incident]:
+    """Incidents whose recording is still here, for a choice of one; without their payloads."""
+    rows = project.incidents.filter(session__current__body__isnull=False)
+    return rows.select_related("project").order_by("-number")[:most]
+
+
 def recent_runs(incident: Incident) -> QuerySet[Run]:
     return (
         incident.runs.select_related("version", "requested_by", "contract_revision")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pathlib
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -28,6 +28,7 @@ from replays_app.services import (
     activity,
     archives,
     contracts,
+    redaction,
     storable,
     uploaded_reports,
     uploaded_traces,
@@ -98,6 +99,7 @@ class _Receipt:
     actor: User | None
     via: str
     agent: Agent | None
+    words: Callable[[str], str]  # redacts a sentence
     items: list[dict[str, Json]] = field(default_factory=list)
     # Of the sessions so far: the file of each, and its content's sha256.
     ids: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -112,8 +114,14 @@ class _Receipt:
         problems: Iterable[str] = (),
         **more: Json,
     ) -> None:
-        item: dict[str, Json] = {"source": storable.text(source, MAX_WORDS), "status": status}
-        item |= {"notes": _lines(notes), "problems": _lines(problems), **more}
+        # What was refused may be quoted in its problems.
+        item: dict[str, Json] = {
+            "source": storable.text(self.words(source), MAX_WORDS),
+            "status": status,
+            "notes": _lines(map(self.words, notes)),
+            "problems": _lines(map(self.words, problems)),
+        }
+        item |= more
         self.items.append(item)
 
     def refuse(self, source: str, error: FormatError | Refused) -> None:
@@ -132,7 +140,7 @@ def take_uploads(
 ) -> Import:
     """The receipt, saved. With `save_contracts` every contract that came along is saved first, as
     the current revision of its name. Nothing in an upload makes this raise."""
-    receipt = _Receipt(project, actor, via, agent)
+    receipt = _Receipt(project, actor, via, agent, redaction.words_of(project))
     files = list(_files(uploads, receipt))
     if save_contracts:
         for file in files:

@@ -133,6 +133,8 @@ def edit_details(
     itself: what another person did meanwhile stays. Raises Refused."""
     _check_severity(severity)
     values = _details(title, severity, tags, expected_failure)
+    seen = {} if before is None else _details(**before, is_checked=False)
+    values |= _without_personal(incident.project, values, seen)
     if not values["title"]:
         raise Refused("The title is empty.", field="title", remedy="Say what went wrong.")
     for name, most in (("title", MAX_TITLE), ("expected_failure", MAX_COMMENT)):
@@ -140,8 +142,8 @@ def edit_details(
             raise Refused(f"It has {len(values[name]):,} characters, limit {most:,}.", field=name)
     with transaction.atomic():
         row = _locked(incident)
-        if before is not None:
-            values = _merged(row, values, _details(**before, is_checked=False))
+        if seen:
+            values = _merged(row, values, seen)
         changed = [name for name, value in values.items() if getattr(row, name) != value]
         for name in changed:
             setattr(row, name, values[name])
@@ -168,6 +170,17 @@ def _details(
         "tags": check_tags(tags) if is_checked else list(map(_plain_tag, tags)),
         "expected_failure": storable.text(expected_failure).strip(),
     }
+
+
+def _without_personal(
+    project: Project, values: dict[str, Any], seen: dict[str, Any]
+) -> dict[str, Any]:
+    """What is new in the values, as it may be stored. Raises Refused."""
+    redactor = redaction.redactor(project)
+    texts = {n: values[n] for n in ("title", "expected_failure") if values[n] != seen.get(n)}
+    known = seen.get("tags", ())
+    tags = [t if t in known else storable.text(redactor.text(t), MAX_TAG) for t in values["tags"]]
+    return {**{name: redactor.text(text) for name, text in texts.items()}, "tags": tags}
 
 
 def _merged(row: Incident, wanted: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:

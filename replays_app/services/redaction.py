@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,23 @@ KEY = "key"
 KEY_BYTES = 32
 
 
+MAX_CHANGES = 100  # that a preview lists
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    where: str  # as a path of the rules names it; "a key of …" for a key
+    before: str
+    after: str
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What a text or JSON value would become."""
 
-    before: str
-    after: str
+    after: str  # as a text; JSON indented
     counts: dict[str, int]
+    changes: tuple[Change, ...] = ()  # of a structure, value by value, at most MAX_CHANGES
 
 
 def rules_of(project: Project) -> Rules:
@@ -88,15 +99,53 @@ def save_rules(
     return rules
 
 
+def words_of(project: Project) -> Callable[[str], str]:
+    """For sentences that may quote what was refused, and are kept. It never raises: where the
+    project's rules cannot be read, everything that is looked for goes."""
+    try:
+        return redactor(project).text
+    except Refused:
+        return Redactor(Rules(), secrets.token_bytes(KEY_BYTES)).text
+
+
 def preview(project: Project, text: str, rules: Rules | None = None) -> Preview:
     """What the rules, those of the project or others, make of a text. JSON is read as such, so that
     the names of its fields count. Nothing of it is stored. Raises Refused."""
     ours = Redactor(rules or rules_of(project), _key(project))
     value = _structure(text)
     if value is None:
-        return Preview(text, ours.text(text), dict(ours.counts))
-    after = json.dumps(ours.json(value), indent=2, ensure_ascii=False)
-    return Preview(text, after, dict(ours.counts))
+        return Preview(ours.text(text), dict(ours.counts))
+    return _previewed(value, ours.json(value), ours)
+
+
+def preview_recording(project: Project, body: dict[str, Json], rules: Rules) -> Preview:
+    """What the rules would make of a recording, with their paths. Nothing of it is stored. Raises
+    Refused."""
+    ours = Redactor(rules, _key(project))
+    return _previewed(body, ours.session(body), ours)
+
+
+def _previewed(before: Json, after: Json, ours: Redactor) -> Preview:
+    text = json.dumps(after, indent=2, ensure_ascii=False)
+    changes = itertools.islice(_changes(before, after, ""), MAX_CHANGES)
+    return Preview(text, dict(ours.counts), tuple(changes))
+
+
+def _changes(before: Json, after: Json, where: str) -> Iterator[Change]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for (key, old), (name, new) in zip(before.items(), after.items(), strict=True):
+            if key != name:
+                yield Change(f"a key of {where or 'it'}", key, name)
+            yield from _changes(old, new, f"{where}.{key}" if where else key)
+    elif isinstance(before, list) and isinstance(after, list):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from _changes(old, new, f"{where}[{index}]")
+    elif before != after:
+        yield Change(where, _said(before), _said(after))
+
+
+def _said(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def counted(counts: Mapping[str, int]) -> str:

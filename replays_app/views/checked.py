@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from replays_app.engine.contracts.judge import judge_recording, proof_sentence, would_catch
 from replays_app.engine.formats.errors import FormatError, Problem
-from replays_app.engine.formats.session import Session
+from replays_app.engine.formats.session import Session, session_to_value
 from replays_app.models import Contract, Project
-from replays_app.services import contracts, sessions
+from replays_app.services import contracts, redaction, sessions
 from replays_app.services.errors import Refused
 from replays_app.views.problems import Row, rows_of
 from replays_app.views.recording import CheckRow, check_rows
@@ -22,6 +22,7 @@ class Checked:
     proof: str = ""  # what the contract says of the recorded answer, in a sentence
     is_caught: bool | None = None
     checks: list[CheckRow] = field(default_factory=list)
+    redacted: str = ""  # what it would lose before it is stored: "2 emails, 1 card"
 
 
 def check_text(text: str, project: Project, *, session_id: str | None = None) -> Checked:
@@ -44,6 +45,7 @@ def check_session(session: Session, project: Project) -> Checked:
     try:
         contract = contracts.find(project, session.contract)
         judgement = judge_recording(contracts.contract_of(contract.current), session)
+        _, counts = sessions.redact(session_to_value(session), project)
     except Refused as error:
         return Checked([Row(Problem(f"{error.message} {error.remedy}".strip(), "contract"))])
     except FormatError as error:
@@ -54,4 +56,5 @@ def check_session(session: Session, project: Project) -> Checked:
         proof=proof_sentence(judgement),
         is_caught=would_catch(judgement),
         checks=check_rows(contract.current, judgement.checks if judgement else ()),
+        redacted=redaction.counted(counts),
     )

@@ -16,10 +16,10 @@ from benchmarks import planted
 from benchmarks.redaction_ways import WAYS as PLANTED
 from benchmarks.redaction_ways import missed
 from replays_app.engine.redaction import Pattern
-from replays_app.models import Activity, Project
+from replays_app.models import Activity, Incident, Project
 from replays_app.services import imports, redaction, tokens, traces
 from replays_app.services.errors import Refused
-from replays_app.services.incidents import report_incident
+from replays_app.services.incidents import edit_details, report_incident
 from replays_app.services.revisions import revise
 from tests import factories
 from tests.importers.traces import runs_of
@@ -235,3 +235,49 @@ def test_a_key_of_another_installation_lets_nothing_pass(project, settings):
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another" * 8, []
     with pytest.raises(Refused, match="FLAKESTORM_SECRET_KEY"):
         report_incident(project, value(), actor=None, via="test")
+
+
+def test_what_people_say_of_an_incident_loses_it_too(project):
+    incident = report_incident(project, value(input="hello"), actor=None, via="test").incident
+    edit_details(
+        incident,
+        title=f"Of {SECRET}",
+        severity="low",
+        tags=["billing", SECRET],
+        expected_failure=f"Paid with {CARD}",
+        actor=None,
+    )
+    incident.refresh_from_db()
+    assert incident.severity == "low"
+    assert incident.tags[0] == "billing"
+    assert SECRET not in everything()
+    assert CARD not in everything()
+
+
+def test_an_edit_leaves_alone_what_it_did_not_change(project):
+    incident = report_incident(project, value(), actor=None, via="test").incident
+    Incident.objects.filter(pk=incident.pk).update(title=f"Of {SECRET}", tags=[SECRET])
+    seen = {"title": f"Of {SECRET}", "severity": "medium", "tags": [SECRET], "expected_failure": ""}
+    edit_details(incident, **(seen | {"severity": "high"}), actor=None, before=seen)
+    incident.refresh_from_db()
+    assert (incident.title, incident.tags) == (f"Of {SECRET}", [SECRET])
+    assert incident.severity == "high"
+
+
+def test_the_receipt_of_an_upload_does_not_quote_what_was_refused(project):
+    data = json.dumps(value(captured_at=SECRET)).encode()
+    upload = imports.Upload(f"{SECRET}.json", io.BytesIO(data))
+    row = imports.take_uploads(project, [upload], actor=None)
+    [item] = row.items
+    assert item["status"] == "refused"
+    assert "@redacted.invalid" in json.dumps(item)
+    assert SECRET not in everything()
+
+
+def test_an_upload_is_refused_with_a_receipt_where_the_rules_cannot_be_read(project):
+    project.redaction = {"off": ["nonsense"]}
+    project.save()
+    data = json.dumps(value()).encode()
+    row = imports.take_uploads(project, [imports.Upload("a.json", io.BytesIO(data))], actor=None)
+    assert "cannot be read" in row.items[0]["problems"][0]
+    assert SECRET not in everything()

@@ -172,6 +172,23 @@ def test_the_contracts_word_is_given_before_anything_is_saved(team, answer, said
     assert not Incident.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Mail ada@example.com or bob@example.com", "before it is stored: 2 emails."),
+        ("No idea.", ""),
+    ],
+)
+def test_the_check_says_what_would_be_redacted(team, answer, said):
+    data = fields(team, recorded_output=answer)
+    client = team.client("responder")
+    fragment = client.post(team.url("incident-check"), data, headers=HTMX)
+    page = client.post(team.url("incident-new"), {**data, "do": "check"})
+    for seen in (page_text(fragment), page_text(page)):
+        assert said in seen
+        assert ("Would be redacted" in seen) == bool(said)
+
+
 def test_the_fragment_lists_what_is_to_be_mended(team):
     data = fields(team, title="", **{"calls-1-status": "42"})
     said = page_text(team.client("responder").post(team.url("incident-check"), data))

@@ -132,7 +132,7 @@ RULES: dict[str, Rule] = {
     "run-erase": page("admin", "admin")("run"),
     "incident-erase": page("admin", "admin")("key"),
     "retention": page("admin", "admin"),
-    "redaction": page("admin", "admin"),
+    "redaction": page("viewer", "admin"),
     # Contracts
     "contracts": READS,
     "contract-new": page("responder", "responder"),
