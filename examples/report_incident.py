@@ -69,6 +69,7 @@ class Recording:
 
 def report_incident(question, recording=None, *, answer=None, failure="", **fields):
     """The address of the incident, or None. Never raises, and waits for `TIMEOUT_S` at most."""
+    why = ""
     try:
         session = {"input": question, "recorded_output": answer, "expected_failure": failure}
         session |= {"tool_responses": recording.calls if recording else [], **fields}
@@ -84,10 +85,12 @@ def report_incident(question, recording=None, *, answer=None, failure="", **fiel
         with _opener.open(request, timeout=TIMEOUT_S) as response:
             return json.loads(response.read(1_000_000))["url"]
     except urllib.error.HTTPError as error:
-        log.warning("flakestorm took no report: %s %s", error.code, _said(error))
+        why = f"flakestorm took no report: {error.code} {_said(error)}"
     except Exception as error:  # noqa: BLE001 - the agent has a failure to handle already
         # Without its text: that of a malformed header has the token in it.
-        log.warning("flakestorm got no report: %s", type(error).__name__)
+        why = f"flakestorm got no report: {type(error).__name__}"
+    # Out here, where a log handler that breaks has no error at hand to print with its own.
+    log.warning("%s", why)
     return None
 
 

@@ -179,3 +179,14 @@ def test_thousands_of_the_same_call_are_paired_one_by_one():
     told = [user("Q"), said, *(tells(n, f"c{n}") for n in range(2_000))]
     calls = read_trace(made(llm([user("Q")], said), llm(told))).calls
     assert [call.response for call in calls] == list(range(2_000))
+
+
+def test_tools_that_call_each_other_in_a_circle_end():
+    runs = [
+        {"id": "r", "name": "agent", "run_type": "chain", "inputs": {"input": "hi"}, "outputs": {}},
+        {"id": "a", "name": "a", "run_type": "tool", "parent_run_ids": ["r", "b"]},
+        {"id": "b", "name": "b", "run_type": "tool", "parent_run_ids": ["r", "a"]},
+    ]
+    for run in runs:
+        run |= {"trace_id": "r", "start_time": "2026-01-01T00:00:00", "end_time": None}
+    read_trace(runs)

@@ -107,7 +107,7 @@ def test_a_form_becomes_an_incident_with_its_recording(team):
         ({"calls-TOTAL_FORMS": "100000000"}, "at most 200"),
         ({"input": "${SECRET}"}, "holds ${SECRET}"),
         ({"calls-2-tool": "a ${SECRET}"}, "holds ${SECRET}"),
-        ({"tags": "x" * 60}, "limit 50"),
+        ({"tags": "x" * 60}, "Use 1 to 50 visible characters"),
         ({"session_id": "y" * 201}, "at most 200 characters"),
     ],
 )  # fmt: skip

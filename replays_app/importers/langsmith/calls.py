@@ -181,10 +181,12 @@ class Calls:
         return max(0.0, (end - run.start).total_seconds() * 1000)
 
     def _owner(self, run: Run) -> str | None:
-        chain = []
+        chain: list[str] = []
+        known = {run.id}
         above = self.tree.caller(run)
-        while above is not None:
+        while above is not None and above.id not in known:  # parents may go round in circles
             chain.append(above.id)
+            known.add(above.id)
             above = self.tree.caller(above)
         return chain[max(0, len(chain) - MAX_NESTING)] if chain else None
 
