@@ -171,6 +171,8 @@ def _replay(options: Options, screen: Screen, imported: Imports | None = None) -
     _refuse(inputs.cases, agent, options)
     reports.prepare(destinations)
     store = _store(options, agent)
+    if store:
+        inputs = _as_kept(inputs, store, screen)
     replay = Replay(inputs, agent, options, screen, keep=bool(destinations or store))
     stopped_with = replay.run()
     code = replay.exit_code(stopped_with)
@@ -180,6 +182,19 @@ def _replay(options: Options, screen: Screen, imported: Imports | None = None) -
         screen.error(one_line(problem, 2_000))
     # A result that could not be kept changes no finding about the agent.
     return UNUSABLE if undelivered and code in (0, UNDECIDED) else code
+
+
+def _as_kept(inputs: Inputs, store: Store, screen: Screen) -> Inputs:
+    """What is replayed for a project is what the project stores."""
+    from replays_app.cli.saving import CannotSave
+
+    try:
+        cases, said = store.redacted(inputs.cases)
+    except CannotSave as error:
+        raise Unusable(str(error)) from error
+    if said:
+        screen.note(said)
+    return replace(inputs, cases=cases)
 
 
 def _deliver(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flakestorm_web.env import BadSetting
-from replays_app.cli.results import SessionResult
+from replays_app.cli.results import Case, SessionResult
+from replays_app.engine.contracts.judge import judge_recording
 from replays_app.engine.formats.contract import Contract, contract_to_value
-from replays_app.engine.formats.session import session_to_value
-from replays_app.engine.values import Evidence, Json, Judgement
+from replays_app.engine.formats.document import Document
+from replays_app.engine.formats.session import read_session, session_to_value
+from replays_app.engine.values import Json
+from replays_app.importers.trace import receipt_of
 
 if TYPE_CHECKING:
     from replays_app.models import AgentVersion, ContractRevision, Incident, Project
@@ -37,6 +41,7 @@ class Store:
         self._live_tools = live_tools
         # By name: what was saved of it, and the value that judged.
         self._contracts: dict[str, tuple[ContractRevision, object]] = {}
+        self._lost: dict[Json, dict[str, int]] = {}  # by session id: what it lost, of which kind
         self.problems: list[str] = []
         self._saved: list[str] = []
         try:
@@ -48,6 +53,29 @@ class Store:
                 "set DATABASE_URL or FLAKESTORM_DATA to the dashboard's, and start it once with "
                 "make run"
             ) from error
+
+    def redacted(self, cases: Iterable[Case]) -> tuple[list[Case], str]:
+        """The cases as the project keeps them, and in words what they lost: what is replayed is
+        what is stored, so neither it nor what the agent makes of it has more. Raises CannotSave.
+        """
+        from replays_app.services.errors import Refused
+        from replays_app.services.redaction import counted
+        from replays_app.services.sessions import redact
+
+        lost: Counter[str] = Counter()
+        kept = []
+        try:
+            for case in cases:
+                value, counts = redact(session_to_value(case.session), self._project)
+                if counts:
+                    self._lost[value["id"]] = counts
+                    lost.update(counts)
+                    case = _with_session(case, value)
+                kept.append(case)
+        except Refused as error:
+            raise CannotSave(f"--save: {error}") from error
+        said = f"--save: redacted before the replay, as the project says: {counted(lost)}"
+        return kept, said if lost else ""
 
     def save(self, results: Iterable[SessionResult]) -> str:
         """Saves every session that can be; what could not is in `problems`."""
@@ -83,37 +111,21 @@ class Store:
             via="cli",
             agent=self._version.agent,
             contract=revision.contract,
+            receipt={
+                **receipt_of(result.case.session).to_json(),
+                "redactions": dict(self._lost.get(payload["id"], {})),
+            },
         )
         incident = receipt.incident
         _check_same(incident, revision, payload)
         run = record_replay(
             incident,
             self._version,
-            self._redacted(payload, result),
+            [(attempt.evidence, attempt.judgement) for attempt in result.attempts],
             actor=None,
             live_tools=self._live_tools,
         )
         return f"{incident.key} (run {run.pk})"
-
-    def _redacted(
-        self, payload: dict[str, Json], result: SessionResult
-    ) -> list[tuple[Evidence, Judgement]]:
-        """The attempts without what their recording lost: the file that was replayed has it."""
-        from replays_app.services.redaction import redactor
-
-        ours = redactor(self._project)
-        ours.session(payload)  # the names that it gives are found in what the agent said too
-        found = []
-        for attempt in result.attempts:
-            evidence = Evidence.from_json(ours.json(attempt.evidence.to_json()))
-            checks = attempt.judgement.checks
-            if evidence.answer != attempt.evidence.answer:
-                # Their places are those of another text.
-                checks = tuple(replace(check, spans=()) for check in checks)
-            checks = tuple(replace(check, saw=ours.text(check.saw)) for check in checks)
-            reason = ours.text(attempt.judgement.reason)
-            found.append((evidence, replace(attempt.judgement, reason=reason, checks=checks)))
-        return found
 
     def _revision(self, contract: Contract) -> ContractRevision:
         from replays_app.services.contracts import save_contract
@@ -130,6 +142,12 @@ class Store:
                 remedy="Give each its own name.",
             )
         return revision
+
+
+def _with_session(case: Case, value: dict[str, Json]) -> Case:
+    session = read_session(value, Document(value, str(case.located)))
+    located = replace(case.located, session=session)
+    return replace(case, located=located, recorded=judge_recording(case.contract, session))
 
 
 def _start_django() -> None:

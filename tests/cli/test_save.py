@@ -1,9 +1,11 @@
 """--save, against the dashboard's models and services."""
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 
 from replays_app.cli import saving
 from replays_app.cli.main import run
@@ -166,3 +168,43 @@ def test_a_contract_that_was_revised_while_the_results_are_saved_counts_for_noth
     assert save("--agent-version", "v1") == 1
     assert "was revised while the results were saved" in capsys.readouterr().err
     assert Run.objects.count() == 1
+
+
+SECRET, CARD = "ada.lovelace@example.com", "4111 1111 1111 1111"
+
+
+def test_what_is_replayed_for_a_project_is_what_it_stores(
+    project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The agent answers with what it was asked: the answer has no more than the recording."""
+    said = INCIDENT.replace("What was", f"I am {SECRET}, {CARD}. What was")
+    said = said.replace("Connection reset", f"Connection of {SECRET} reset")
+    (folder / "incident.yaml").write_text(said)
+    (folder / "flakestorm.yaml").write_text(config("echo"))
+    assert save("--agent-version", "v1") == 0
+    err = capsys.readouterr().err
+    assert "redacted before the replay, as the project says: 2 emails, 1 card" in err
+
+    evidence = Run.objects.get().attempts.get().payload.evidence
+    assert evidence["answer"].startswith("According to you: I am ")
+    assert "@redacted.invalid" in evidence["answer"]
+    incident = Incident.objects.get()
+    assert incident.session.current.receipt["redactions"] == {"email": 2, "card": 1}
+    stored = "".join(
+        json.dumps(list(model.objects.values()), default=str)
+        for model in apps.get_app_config("replays_app").get_models()
+    )
+    assert SECRET not in stored
+    assert CARD not in stored
+    assert save("--agent-version", "v1") == 0
+    assert Incident.objects.count() == 1
+
+
+def test_rules_that_cannot_be_read_stop_before_the_replay(
+    project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.redaction = {"off": ["nonsense"]}
+    project.save()
+    assert save("--agent-version", "v1") == 2
+    assert "redaction rules cannot be read" in capsys.readouterr().err
+    assert not (folder / "seen").exists()

@@ -14,14 +14,13 @@ from replays_app.engine.redaction.compiled import FIELD, KEYED, compiled
 from replays_app.engine.redaction.fields import field_of
 from replays_app.engine.redaction.pseudonyms import WORD, Pseudonyms
 from replays_app.engine.redaction.recognisers import FIELD_NAMES, Find, Recogniser, Shape
-from replays_app.engine.redaction.rules import Rules, quiet_options, steps_of
+from replays_app.engine.redaction.rules import PARTS_OF_CALL, Rules, quiet_options, steps_of
 from replays_app.engine.redaction.texts import quotes_of, view_of
 from replays_app.engine.values import Json
 
 SHORTEST_KNOWN = 4  # characters of a name that is then looked for everywhere
 # Of a session: what is the agent's or a person's. The rest is the format's own.
 _PARTS = ("id", "name", "input", "context", "recorded_output", "expected_failure")
-_OF_CALL = ("args", "response", "error", "headers", "seen")
 MOST_CLEAN = 50_000  # texts that are remembered
 DEEPEST = 200  # levels of a value; formats have fewer, and what is below goes as a whole
 
@@ -99,7 +98,9 @@ class Redactor:
     def _call(self, call: Json) -> Json:
         if not isinstance(call, dict):
             return call
-        return {k: self._json(v, frozenset(), 0) if k in _OF_CALL else v for k, v in call.items()}
+        return {
+            k: self._json(v, frozenset(), 0) if k in PARTS_OF_CALL else v for k, v in call.items()
+        }
 
     def _stubs(self, tool: Json) -> Json:
         if not isinstance(tool, dict):

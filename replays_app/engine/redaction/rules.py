@@ -17,6 +17,7 @@ LONGEST_PATTERN = 500  # characters
 LONGEST_PATH = 300
 NAME = re.compile(r"[a-z][a-z0-9 _\-]{0,39}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\*|\d+)\]|\.?(\*)")
+PARTS_OF_CALL = ("args", "response", "error", "headers", "seen")  # the rest is the format's own
 ROOTS = ("input", "context", "tool_responses", "recorded_output", "expected_failure", "name")
 
 
@@ -135,6 +136,13 @@ def steps_of(path: str) -> tuple[str, ...]:
             f"{path[:80]!r} is no path of a recording.",
             f"Start with one of {', '.join(ROOTS)}, such as "
             "tool_responses[*].response.customer.name; * stands for every key or item.",
+            field="paths",
+        )
+    is_call = steps[0] == "tool_responses"
+    if is_call and (len(steps) < 3 or steps[2] not in PARTS_OF_CALL):
+        raise BadRules(
+            f"{path[:80]!r} does not say which part of a call is meant.",
+            f"Write tool_responses[*]. and one of {', '.join(PARTS_OF_CALL)}.",
             field="paths",
         )
     return tuple(steps)
