@@ -173,7 +173,7 @@ def to_session(failure: Failure, report: Report, *, contract: str) -> dict[str, 
     kind = entry.mutation.type or "mutation"
     value: dict[str, Json] = {
         "id": failure.id,
-        "name": sentence(f"{kind} of: {entry.original_prompt or entry.mutation.original or ''}"),
+        "name": sentence(f"{kind}: {entry.mutation.mutated.strip() or '(empty)'}"),
         "source": SOURCE,
         "captured_at": report.started_at,
         "input": entry.mutation.mutated,

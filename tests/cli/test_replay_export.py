@@ -40,7 +40,7 @@ def test_a_report_becomes_a_directory_of_replay_files(here, capsys):
     assert (session["input"], session["contract"]) == ("acme rev q3 pls", CONTRACT)
     seen = capsys.readouterr()
     assert "written       replays/flakestorm-1aa71fa365f1.yaml" in seen.out
-    assert "paraphrase of: What was ACME Corp's Q3 revenue?: input only" in seen.out
+    assert "paraphrase: acme rev q3 pls: input only" in seen.out
     assert "9 failed mutations in replays: 10 written" in seen.out
     assert "refusal_check is not checked by this version" in seen.err
     assert "a report has no answers of tools" in seen.err

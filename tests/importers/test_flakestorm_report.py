@@ -78,7 +78,7 @@ def test_what_was_answered_and_what_was_wrong_is_kept():
     assert wrong["expected_failure"].startswith("contains: 'source' not found in response; regex: ")
     assert wrong["source"] == "flakestorm_export"
     assert wrong["captured_at"] == whole()["started_at"]
-    assert wrong["name"] == "paraphrase of: What was ACME Corp's Q3 revenue?"
+    assert wrong["name"] == "paraphrase: acme rev q3 pls"
     crashed = found["crash please"]
     assert "recorded_output" not in crashed
     assert crashed["expected_failure"] == "The agent failed: the model is gone"
