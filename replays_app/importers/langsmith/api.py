@@ -25,6 +25,7 @@ _THEIRS = ("LANGSMITH_", "LANGCHAIN_")
 _lock = threading.Lock()
 
 V1_PREFIX, V2_PREFIX = "/api/v1", "/api/v2"
+INFO = "/api/v1/info"  # of both
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class V1:
     """`langsmith.Client`."""
 
     def __init__(self, url: str, key: str, workspace: str, session: Session) -> None:
-        from langsmith import Client  # late: 0.7 s
+        from langsmith import Client  # late: 0.8 s
 
         self._session = session
         with _without_environment():
@@ -84,7 +85,7 @@ class V1:
 
 
 class V2:
-    """`langsmith.Langsmith`, over the same session."""
+    """`langsmith.Langsmith`, over the same session. It is made in half the time of `Client`."""
 
     def __init__(self, url: str, key: str, workspace: str, session: Session) -> None:
         from langsmith import Langsmith
@@ -111,7 +112,8 @@ class V2:
         call = self._client.get if method == "GET" else self._client.post
         more = {} if method == "GET" else {"body": body}
         try:
-            reply = call(V2_PREFIX + path, cast_to=httpx2.Response, options=options, **more)
+            whole = path if path.startswith("/api/") else V2_PREFIX + path
+            reply = call(whole, cast_to=httpx2.Response, options=options, **more)
         except APIStatusError as error:
             reply = error.response
         except APIConnectionError:

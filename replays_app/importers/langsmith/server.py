@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from replays_app.engine.values import Json
 from replays_app.importers.http import Session
-from replays_app.importers.langsmith.api import V1, V2, Api
+from replays_app.importers.langsmith.api import INFO, V1, V2, Api
 from replays_app.importers.langsmith.api import Query as Asked
 from replays_app.importers.langsmith.query import Query, Window, chunks, runs_filter
 from replays_app.importers.langsmith.references import Reference
@@ -73,7 +73,7 @@ class Server:
         """The API that is asked."""
         if not self._order:
             try:
-                answer = self._v1("GET", "/info")
+                answer = self._send("v2", "GET", INFO)
             except (NotFound, NotSupported):
                 answer = None
             flags = answer.get("instance_flags") if isinstance(answer, dict) else None
