@@ -296,7 +296,7 @@ def test_a_trace_that_is_too_long_by_itself_is_reported_and_the_others_come(monk
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_run_that_fits_no_page_of_many_comes_in_a_smaller_one(backend, monkeypatch):
-    monkeypatch.setattr("replays_app.importers.http.MAX_ANSWER", 60_000)
+    monkeypatch.setattr("replays_app.importers.http.MAX_ANSWER", 12_000)
     runs = make_runs(1, 40, text="x" * 3_000)
     with FakeLangSmith(runs, backend=backend) as fake:
         (found,) = fetch_all(connect(fake))
