@@ -25,7 +25,7 @@ def work(queue: str) -> None:
     stop = importing.Stop(until=time.monotonic() + WORK_FOR)
     before = signal.signal(signal.SIGTERM, stop.leave)
     try:
-        while not stop() and (row := trace_imports.claim()):
+        while not (stop() or stop.is_over) and (row := trace_imports.claim()):
             with logs.bound(claim=str(row.token), imports=[row.pk]):
                 log.info("Importing from %s.", row.source or row.via)
                 try:

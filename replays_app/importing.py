@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LEAST_S = 5.0  # for traces that were fetched when a job's share of time was over already
 # What an odd trace may make a reader raise. Anything else (the database, RQ's time-out) concerns
 # the whole import.
 ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
@@ -54,9 +55,18 @@ class Stop:
     leaving: bool = False
     lost: bool = False
     fetching: bool = False  # an answer is waited for, which SIGTERM may cut off
+    has_saved: bool = False  # of this import, something that the next job need not do again
 
     def __call__(self) -> bool:
-        return self.now.is_set() or self.is_over
+        """The share's end counts once something is saved: where fetching takes longer than that,
+        every job would else begin with the same."""
+        return self.now.is_set() or (self.has_saved and self.is_over)
+
+    def saved(self) -> None:
+        """What was fetched with the first trace is here: it has some time of its own."""
+        if not self.has_saved:
+            self.has_saved = True
+            self.until = max(self.until, time.monotonic() + LEAST_S)
 
     @property
     def is_over(self) -> bool:
@@ -64,7 +74,7 @@ class Stop:
 
     def next(self) -> None:
         """What was said of one import is not said of the next."""
-        self.lost = False
+        self.lost = self.has_saved = False
         if not self.leaving:
             self.now.clear()
 
@@ -199,6 +209,7 @@ class _Work:
                 cursor=page.cursor,
                 is_limited=page.found >= (query.limit or 0),
             )
+            self.stop.has_saved = True
             if self._has_all():
                 return
             self._go_on()
@@ -209,9 +220,13 @@ class _Work:
             for fetched in self._each(connection.traces(project_of(roots), roots)):
                 self._go_on()
                 if self.previews:
-                    rows += filter(None, [self._look(fetched)])
+                    looked = self._look(fetched)
+                    rows += [looked] if looked else []
+                    is_saved = looked is not None
                 else:
-                    self._take(fetched)
+                    is_saved = self._take(fetched)
+                if is_saved:
+                    self.stop.saved()
         finally:
             if rows:
                 import_progress.add_rows(self.row, rows)
@@ -267,13 +282,14 @@ class _Work:
             return import_preview.broken(fetched.id, _odd(fault))
         return None
 
-    def _take(self, fetched: Fetched) -> None:
+    def _take(self, fetched: Fetched) -> bool:
+        """Whether it has its line now; what is not wanted has none."""
         self.done.add(fetched.id)
         if fetched.problem:
             import_progress.add(self.row, _refused(fetched.id, fetched.problem))
-            return
+            return True
         if not self._is_trouble(fetched):
-            return
+            return False
         try:
             import_progress.take(self.row, lambda: self._taken(fetched))
         except Refused as refused:
@@ -281,6 +297,7 @@ class _Work:
         except ODD as fault:
             log.exception("A trace could not be taken in.")
             import_progress.add(self.row, _refused(fetched.id, _odd(fault)))
+        return True
 
     def _taken(self, fetched: Fetched) -> import_progress.Item:
         taken = traces.take(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +34,7 @@ class LangSmithProject:
         self.go_on, self.was_asked = threading.Event(), threading.Event()
         self.asked = False
         self.is_slow = False  # no GET is answered before `go_on` is set
+        self.runs_apart = 0.0  # seconds before each answer, of one trace's runs only
         self._held, self._said = -1, {}
         server = self
 
@@ -95,6 +97,12 @@ class LangSmithProject:
             return (200, self.runs(number)[0]) if known else (404, {"detail": "Run not found"})
         return 404, {"detail": "Not Found"}
 
+    def _apart(self, ids: list[str], at: int) -> tuple[int, Any]:
+        time.sleep(self.runs_apart)
+        following = str(at + 1) if at + 1 < len(ids) else None
+        runs = self.runs(uuid.UUID(ids[at]).int - 1)[1:]
+        return 200, {"runs": runs, "cursors": {"next": following}}
+
     def _post(self, body: dict[str, Any], key: str) -> tuple[int, Any]:
         self.questions.append(body)
         number = len(self.questions)
@@ -109,6 +117,8 @@ class LangSmithProject:
             return 200, {"runs": self.runs(uuid.UUID(body["trace"]).int - 1), "cursors": {}}
         if not body.get("is_root"):
             ids = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", body["filter"])
+            if self.runs_apart:
+                return self._apart(ids, int(body.get("cursor") or 0))
             runs = [run for i in ids for run in self.runs(uuid.UUID(i).int - 1)[1:]]
             return 200, {"runs": runs, "cursors": {"next": None}}
         says = body.get("filter") or ""

@@ -314,6 +314,21 @@ def test_a_job_leaves_a_long_import_in_the_middle_of_a_page_to_the_next_one(proj
         assert [item["trace"] for item in fresh(row).items] == [trace_id(n) for n in range(5)]
 
 
+@pytest.mark.parametrize("purpose", ["import", "preview"])
+def test_an_import_whose_traces_take_longer_to_fetch_than_a_job_has_comes_to_its_end(
+    project, monkeypatch, purpose
+):
+    """One page of runs for each trace, and a job's share is over with the first of them."""
+    monkeypatch.setattr(import_jobs, "WORK_FOR", 0.3)
+    with LangSmithProject(5) as server:
+        server.runs_apart = 0.1
+        row = asked(source_at(project, server), purpose=purpose)
+        for _ in range(3):
+            work()
+    assert fresh(row).status == ("finished" if purpose == "import" else "preview")
+    assert import_progress.done(fresh(row)) == {trace_id(n) for n in range(5)}
+
+
 def test_a_fault_of_ours_ends_the_import_and_tells_no_value(project, server, monkeypatch):
     def breaks(*_, **__):
         raise RuntimeError("s3cret")
