@@ -149,7 +149,8 @@ def _made_id(value: dict[str, Json]) -> str:
 def _peoples(project: Project, value: dict[str, Json]) -> Receipt | None:
     """A recording that a person wrote or changed is not replaced by what a program sends."""
     rows = Incident.objects.select_related("session__current__created_by").filter(
-        session__project=project, session__session_id=value["id"]
+        session__project=project,
+        session__session_id=sessions.stored_id(project, str(value["id"])),
     )
     incident = rows.first()
     current = incident.session.current if incident else None

@@ -213,7 +213,7 @@ def _summarise(row: Trace, redactor: Redactor, items: list[Json], late: int) -> 
     assert isinstance(summary, dict)
     row.summary = {**summary, "redactions": dict(counts), **({"late": late} if late else {})}
     row.is_failed = is_failed(found)
-    row.link = storable.text(found.link, MAX_LINK)
+    row.link = storable.text(redactor.text(found.link), MAX_LINK)
 
 
 def make_incident(

@@ -101,6 +101,11 @@ def redact(value: dict[str, Json], project: Project) -> tuple[dict[str, Json], d
     return redactor.session(value), dict(redactor.counts)
 
 
+def stored_id(project: Project, session_id: str) -> str:
+    """How a session of this id is found: by what redaction leaves of it. Raises Refused."""
+    return storable.text(redaction.redactor(project).text(session_id))
+
+
 def session_of(revision: SessionRevision) -> Session:
     """What the engine replays. Raises FormatError if the stored body is no session any more, or
     was erased."""

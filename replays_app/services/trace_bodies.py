@@ -21,7 +21,7 @@ _STRUCTURE = {
     "langsmith": {
         *("id", "trace_id", "parent_run_id", "parent_run_ids", "child_run_ids", "dotted_order"),
         *("session_id", "run_type", "status", "start_time", "end_time", "first_token_time"),
-        *("execution_order", "app_path", "thread_id"),
+        "execution_order",
     },
     "otlp": {
         *("traceId", "spanId", "parentSpanId", "kind", "startTimeUnixNano", "endTimeUnixNano"),
@@ -58,7 +58,13 @@ def redacted(kind: str, items: Sequence[Json], redactor: Redactor, ends: Ends) -
 def _structure_of(item: Json, structural: set[str]) -> dict[str, Json]:
     if not isinstance(item, dict):
         return {}
-    return {k: v for k, v in item.items() if k in structural and len(str(v)) <= MAX_STRUCTURE}
+    return {k: v for k, v in item.items() if k in structural and _is_structure(v)}
+
+
+def _is_structure(value: Json) -> bool:
+    """A mapping under such a name is somebody's own."""
+    parts = value if isinstance(value, list) else [value]
+    return len(str(value)) <= MAX_STRUCTURE and not any(isinstance(p, dict | list) for p in parts)
 
 
 def ends_of(paths: Iterable[str]) -> Ends | None:

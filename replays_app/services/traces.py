@@ -230,8 +230,9 @@ def _report(
 ) -> Taken:
     """The caller holds the project's row. Raises UnusableTrace or Refused."""
     name = contract.name if contract else contracts.DEFAULT
+    found = replace(found, link=redaction.redactor(project).text(found.link))
     converted = convert.to_session(found, contract=name)
-    known = _known(project, str(converted.value["id"]))
+    known = _known(project, sessions.stored_id(project, str(converted.value["id"])))
     if known is not None:
         known.project = project
         why = why_erased(known) or ("" if over_edits else why_peoples(known))

@@ -104,8 +104,9 @@ def test_the_same_again_is_already_here_and_other_content_a_new_revision(project
     assert (incident.tags, incident.session.current.number) == ([], 2)
 
 
-def test_what_a_person_changed_stays(project, contract):
-    value = factories.session_value()
+@pytest.mark.parametrize("id", ["tickets-7", "ada.lovelace@example.org"])
+def test_what_a_person_changed_stays(project, contract, id):
+    value = factories.session_value() | {"id": id}
     said(send(project, value), 201)
     incident = Incident.objects.get()
     person = factories.member(project)

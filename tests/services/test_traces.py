@@ -223,3 +223,43 @@ def test_the_oldest_kept_traces_go_first(project, monkeypatch):
     assert kept == ["dismissed2", "imported1", "imported2"]
     assert Trace.objects.filter(pk=other.pk).exists()
     assert rows
+
+
+MAIL = "ada.lovelace@example.org"
+
+
+def observations(answer: str) -> list[Any]:
+    """Of a trace whose id is somebody's address."""
+    about = {
+        "id": MAIL,
+        "name": "clerk",
+        "url": f"https://langfuse.example.com/trace/1?user={MAIL}",
+    }
+    of = {"id": "o1", "traceId": MAIL, "type": "AGENT", "name": "clerk", "input": "Hello?"}
+    return [about, {**of, "output": answer, "startTime": "2026-01-01T00:00:00Z"}]
+
+
+def test_what_people_did_stays_also_where_redaction_changes_the_id(project):
+    incident = take(project, "langfuse", observations("One")).incident
+    assert MAIL not in incident.session.session_id
+    incidents.edit_details(
+        incident, title="Mine", severity="high", tags=[], expected_failure="", actor=None
+    )
+    again = take(project, "langfuse", observations("Two"))
+    assert (again.status, again.incident) == ("already here", incident)
+
+
+def test_the_link_on_row_and_receipt_is_redacted(project):
+    taken = take(project, "langfuse", observations("One"))
+    for link in (taken.incident.session.current.receipt["link"], project.traces.get().link):
+        assert link.startswith("https://langfuse.example.com/trace/1?user=")
+        assert MAIL not in link
+
+
+def test_of_what_holds_a_trace_together_only_identifiers_are_kept_as_they_are(project):
+    items = runs_of("s02_tool_raises_root_fails")
+    items[0] |= {"thread_id": MAIL, "session_id": {"mail": MAIL}, "parent_run_ids": [[MAIL]]}
+    take(project, "langsmith", items)
+    kept = trace_bodies.unpack(project.traces.get().body)
+    assert MAIL not in json.dumps(kept)
+    assert [item["id"] for item in kept] == [item["id"] for item in items]
