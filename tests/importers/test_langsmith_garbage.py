@@ -121,6 +121,22 @@ def test_a_real_trace_with_any_value_replaced_is_a_trace_or_refused(data):
     lives_through(runs)
 
 
+@pytest.mark.parametrize("odd", [[], {}, 1, None, True, ""])
+@pytest.mark.parametrize("key", ["type", "role", "content", "tool_calls", "tool_call_id", "id"])
+def test_a_message_with_an_odd_field_is_read_or_not(key, odd):
+    for name in ("s01", "s17"):
+        runs = runs_of(name)
+        for run in runs:
+            for side in ("inputs", "outputs"):
+                for each in (run[side] or {}).get("messages", []):
+                    if isinstance(each, dict):
+                        each[key] = odd
+        lives_through(runs)
+    block = {"type": "text", "text": "x", key: odd}
+    lives_through(made(outputs={"messages": [{"type": "ai", "content": [block]}]}))
+    lives_through(made(outputs={"output": [block]}, inputs={"messages": [user([block])]}))
+
+
 def nested(depth: int) -> Any:
     value: Any = "x"
     for _ in range(depth):

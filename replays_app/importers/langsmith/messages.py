@@ -228,9 +228,12 @@ _SILENT = {
 
 def _is_silent(block: Json) -> bool:
     """Calls and thoughts of a model: nothing that it says."""
-    return isinstance(block, Mapping) and (
-        block.get("type") in _SILENT or "functionCall" in block or "function_call" in block
-    )
+    match block:
+        case {"type": str(kind)} if kind in _SILENT:
+            return True
+        case {"functionCall": _} | {"function_call": _}:
+            return True
+    return False
 
 
 def last_said(messages: list[Message]) -> str | None:
