@@ -181,14 +181,16 @@ class Calls:
         return max(0.0, (end - run.start).total_seconds() * 1000)
 
     def _owner(self, run: Run) -> str | None:
-        chain: list[str] = []
-        known = {run.id}
+        """The call that made it. None: the agent; also where parents go round in circles, which
+        only broken traces do: such calls are kept."""
+        chain: dict[str, None] = {}
         above = self.tree.caller(run)
-        while above is not None and above.id not in known:  # parents may go round in circles
-            chain.append(above.id)
-            known.add(above.id)
+        while above is not None:
+            if above.id == run.id or above.id in chain:
+                return None
+            chain[above.id] = None
             above = self.tree.caller(above)
-        return chain[max(0, len(chain) - MAX_NESTING)] if chain else None
+        return list(chain)[max(0, len(chain) - MAX_NESTING)] if chain else None
 
 
 def _nested(by_owner: dict[str | None, list[_Placed]], owner: str | None) -> tuple[ToolCall, ...]:
