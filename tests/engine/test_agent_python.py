@@ -392,9 +392,32 @@ def test_an_agent_may_close_its_output():
 
 
 def test_what_an_attempt_leaves_behind_is_ended():
-    evidence = attempt(shop("leaves_a_child"), session("A"))
-    assert evidence.answer == "left one"
+    async def main() -> None:
+        async with Replayer(shop("leaves_a_child")) as replayer:
+            evidence = await replayer.attempt(session("A"))
+            assert evidence.answer == "left one"
+            assert len(children()) == 2  # the keeper, and the agent's own process
+
+    asyncio.run(main())
     assert not children()
+
+
+def test_an_attempt_ends_with_a_keeper_that_is_killed():
+    async def main() -> Evidence:
+        async with Replayer(shop("loops", timeout=60_000)) as replayer:
+            task = asyncio.create_task(replayer.attempt(session("A")))
+            while len(below := children()) < 3:
+                assert not task.done()
+                await asyncio.sleep(0)
+            below[0].kill()
+            evidence = await task
+            _, alive = psutil.wait_procs(below, timeout=10)
+            assert not alive
+            return evidence
+
+    failure = asyncio.run(main()).failure
+    assert failure.whose == "agent"
+    assert "was ended from outside" in failure.message
 
 
 @pytest.mark.parametrize(
