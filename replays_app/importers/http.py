@@ -112,7 +112,10 @@ def _connect(connection: HTTPConnection, hosts: AllowedHosts) -> socket.socket:
     for address in _addresses(host, port):
         hosts.check_address(address, host)
         try:
-            return create_connection((address, port), connection.timeout)
+            # With its options: without TCP_NODELAY a question waits 40 ms for an acknowledgement.
+            return create_connection(
+                (address, port), connection.timeout, socket_options=connection.socket_options
+            )
         except OSError as error:
             failed = error
     raise failed or OSError(f"{host} has no address")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from replays_app.engine.hosts import AllowedHosts
+from replays_app.importers.http import Session
 from replays_app.importers.langsmith.client import Connection, Fetched
 from replays_app.importers.langsmith.errors import ImportProblem, Stopped
 from replays_app.importers.langsmith.pacing import Pacer, seconds_of
@@ -496,6 +498,17 @@ def test_connections_lead_only_where_the_operator_allows(backend):
         assert not fake.requests
         host = fake.url.removeprefix("http://")
         assert fetch_all(connect(fake, hosts=AllowedHosts.parse([host])))
+
+
+def test_a_checked_connection_sends_at_once():
+    with FakeLangSmith(make_runs(1)) as fake:
+        session = Session(AllowedHosts.parse(["127.0.0.1"]), timeout=(5.0, 5.0))
+        session.get(f"{fake.url}/api/v1/info")
+        pools = session.get_adapter(fake.url).poolmanager.pools
+        (pool,) = (pools[key] for key in pools.keys())  # noqa: SIM118  # it cannot be iterated
+        used = pool.pool.get(block=False)
+        assert used.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        session.close()
 
 
 def test_a_name_that_leads_to_a_forbidden_address_is_not_connected_to(monkeypatch):
