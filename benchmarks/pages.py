@@ -170,6 +170,7 @@ def seed(rows: int) -> dict[str, str]:
         "people": at("people"),
         "hooks": at("hooks"),
         "retention": at("retention"),
+        "redaction": at("redaction"),
     }
 
 

@@ -76,6 +76,8 @@ STAYS = [
     "ACME Corp's Q3 revenue was $4.2 million, up 12% from 3,750,000 in 2025",
     "npm install react@18.2.0, git@github.com:org/repo.git, @decorator",
     "SKU 0012-3456, INV-2026-001234, 8am to 5pm",
+    "https://user@host.example/path, git@code.example:a/b.git",
+    "8.8.8.0/24, version 8.8.8.8, rev: 81.2.69.142",
     "Call the search tool, then call get_weather(city='Paris')",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 ]
