@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
+from replays_app import logs
 from replays_app.engine.values import Json
 from replays_app.importers import readers
 from replays_app.importers.langsmith.errors import ImportProblem, Stopped
@@ -22,6 +23,7 @@ from replays_app.models import Agent, Contract, Import
 from replays_app.services import (
     import_preview,
     import_progress,
+    redaction,
     source_access,
     source_query,
     trace_imports,
@@ -106,7 +108,8 @@ def make(row: Import, stop: Stop) -> None:
     try:
         _Work(row, stop).run()
     except (ImportProblem, Refused) as problem:
-        import_progress.finish(row, problem=f"{problem.message} {problem.remedy}".strip())
+        said = f"{problem.message} {problem.remedy}".strip()
+        import_progress.finish(row, problem=_clean(row, said))
     except (Leaving, Stopped):
         _leave(row, stop)
     except (OperationalError, InterfaceError, LostClaim):
@@ -127,6 +130,14 @@ def _leave(row: Import, stop: Stop) -> None:
         trace_imports.release(row)
     else:
         import_progress.finish(row)
+
+
+def _clean(row: Import, said: str) -> str:
+    """A server's words may repeat what they are about."""
+    try:
+        return redaction.redactor(row.project).text(said)
+    except Refused as refused:
+        return str(refused)
 
 
 def _of_ours(fault: Exception) -> str:
@@ -278,7 +289,7 @@ class _Work:
             if fetched.problem or self._is_trouble(fetched):
                 return import_preview.row_of(self.row, self.kind, fetched)
         except ODD as fault:
-            log.exception("A trace could not be looked at.")
+            log.error("A trace could not be looked at: %s.", logs.places(fault))
             return import_preview.broken(fetched.id, _odd(fault))
         return None
 
@@ -286,7 +297,8 @@ class _Work:
         """Whether it has its line now; what is not wanted has none."""
         self.done.add(fetched.id)
         if fetched.problem:
-            import_progress.add(self.row, _refused(fetched.id, fetched.problem))
+            said = _clean(self.row, fetched.problem)
+            import_progress.add(self.row, _refused(fetched.id, said))
             return True
         if not self._is_trouble(fetched):
             return False
@@ -295,7 +307,7 @@ class _Work:
         except Refused as refused:
             import_progress.add(self.row, _refused(fetched.id, str(refused)))
         except ODD as fault:
-            log.exception("A trace could not be taken in.")
+            log.error("A trace could not be taken in: %s.", logs.places(fault))
             import_progress.add(self.row, _refused(fetched.id, _odd(fault)))
         return True
 

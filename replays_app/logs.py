@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import re
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -38,6 +40,14 @@ def route_of(request: Any) -> str:
         return known
     match = getattr(request, "resolver_match", None)
     return (match.route or "/") if match else "-"
+
+
+def places(fault: BaseException) -> str:
+    """`KeyError at convert.py:120 in _calls, readers.py:33 in read`: a traceback without what the
+    error says, which may quote what somebody's agent was asked."""
+    frames = reversed(traceback.extract_tb(fault.__traceback__))
+    at = ", ".join(f"{Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames)
+    return f"{type(fault).__name__} at {at}"
 
 
 class Context(logging.Filter):

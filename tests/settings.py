@@ -24,8 +24,8 @@ from flakestorm_web.settings import DATABASES, ENV, STORAGES  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-# No manifest, as a test does not collect static files first; and a folder of its own, as a test that
-# starts the whole product collects into the project's while others read there.
+# No manifest, as a test does not collect static files first; and a folder of its own, as a test
+# that starts the whole product collects into the project's while others read there.
 STATIC_ROOT = _data / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 STORAGES |= {

@@ -27,6 +27,7 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 MAX_BYTES = 8 * 1024 * 1024  # of a request as it is sent
 MAX_UNPACKED = 32 * 1024 * 1024  # and unpacked
 MAX_SPANS = 10_000
+MAX_TRACES = 500  # each is redacted and saved on its own: this is what a request has time for
 REQUESTS_A_MINUTE = 600  # of one token, at one web process
 # google.rpc.Code
 _CODES = {400: 3, 401: 16, 405: 12, 413: 8, 415: 3, 429: 8}
@@ -50,6 +51,8 @@ def export(request: HttpRequest) -> HttpResponse:
         spans = _spans(request)
         if len(spans) > MAX_SPANS:
             raise _Refusal(413, f"{len(spans):,} spans, limit {MAX_SPANS:,}. Send smaller batches.")
+        if (traces := len({str(span["traceId"]) for span in spans})) > MAX_TRACES:
+            raise _Refusal(413, f"{traces:,} traces, limit {MAX_TRACES:,}. Send smaller batches.")
     except _Refusal as refusal:
         return _refused(refusal, encoding)
     return _answer(inbox.receive(token.project, spans), encoding)

@@ -104,9 +104,8 @@ def put(project: Project, kind: str, trace_id: str, items: Sequence[Item]) -> Pu
                 status="refused",
                 why="Nothing in it says that an agent, a model or a tool ran.",
             )
-    project.traces.filter(
-        kind=kind, external_id=trace_id[:MAX_ID], status=Status.DISMISSED
-    ).delete()
+    stored = trace_bodies.stored_id(trace_id, redaction.redactor(project))
+    project.traces.filter(kind=kind, external_id=stored[:MAX_ID], status=Status.DISMISSED).delete()
     found = _merge(project, kind, trace_id, items)
     traces.prune(project)
     return found
@@ -132,6 +131,7 @@ def _merge(project: Project, kind: str, trace_id: str, items: Sequence[Item]) ->
     opened = [_opened(item) for item in items]
     redactor = redaction.redactor(project)
     clean = traces.clean_items(project, kind, opened, redactor)
+    stored = storable.text(trace_bodies.stored_id(trace_id, redactor))[:MAX_ID]
     if clean is None:
         return Put(status="refused", why=f"{traces.WHOLE} An inbox needs it.")
     with transaction.atomic():
@@ -139,7 +139,7 @@ def _merge(project: Project, kind: str, trace_id: str, items: Sequence[Item]) ->
         row, created = rows.get_or_create(
             project=project,
             kind=kind,
-            external_id=storable.text(trace_id)[:MAX_ID],
+            external_id=stored,
             defaults={"expires_at": timezone.now() + traces.KEPT_INBOX},
         )
         if row.body is None and not created:
@@ -151,7 +151,7 @@ def _merge(project: Project, kind: str, trace_id: str, items: Sequence[Item]) ->
         body, size = trace_bodies.pack(merged)
         if body is None:
             limit = trace_bodies.MAX_BYTES
-            why = f"The trace {trace_id[:40]} would have {size:,} bytes, limit {limit:,}."
+            why = f"The trace {stored[:40]} would have {size:,} bytes, limit {limit:,}."
             if created:
                 row.delete()
             return Put(status="refused", row=None if created else row, why=why)

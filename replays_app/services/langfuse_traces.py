@@ -4,9 +4,11 @@ nowhere."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from flakestorm_web.env import SOURCE_HOSTS
 from replays_app.models import Project, Trace
 from replays_app.services import activity, inbox
 from replays_app.services.errors import Refused
@@ -26,6 +28,13 @@ def fetch(
         found = client.read_reference(reference)
     except ImportProblem as problem:
         raise Refused(problem.message, field="address", remedy=problem.remedy) from problem
+    parts = urlsplit(found.url)
+    if parts.scheme == "http" and parts.hostname in SOURCE_HOSTS:
+        raise Refused(
+            "The keys would go over the network in clear.",
+            field="address",
+            remedy="Begin with https.",
+        )
     hosts = settings.ENV.source_hosts
     try:
         connection = client.Connection(found.url, public_key, secret_key, hosts=hosts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 
@@ -33,6 +34,8 @@ _STRUCTURE = {
         *("createdAt", "updatedAt"),
     },
 }
+# UUIDs, hexadecimal, base64, ULIDs: without what an address, a name or a telephone number needs.
+_MADE = re.compile(r"[0-9A-Za-z._:/=-]*")
 MAX_DEPTH = 100  # levels of values that are looked into
 Ends = tuple[tuple[str, ...], ...]
 MAX_STRUCTURE = 4_000  # characters; a longer value is no identifier
@@ -41,7 +44,7 @@ MAX_STRUCTURE = 4_000  # characters; a longer value is no identifier
 def redacted(kind: str, items: Sequence[Json], redactor: Redactor, ends: Ends) -> list[Json]:
     """The items without what must not be stored. `ends` as `ends_of` gives them."""
     structural = _STRUCTURE.get(kind, set())
-    kept = [_structure_of(item, structural) for item in items]
+    kept = [_structure_of(item, structural, redactor) for item in items]
     rest: list[Json] = [
         {k: v for k, v in item.items() if k not in mine} if isinstance(item, dict) else item
         for item, mine in zip(items, kept, strict=True)
@@ -55,10 +58,26 @@ def redacted(kind: str, items: Sequence[Json], redactor: Redactor, ends: Ends) -
     ]
 
 
-def _structure_of(item: Json, structural: set[str]) -> dict[str, Json]:
+def _structure_of(item: Json, structural: set[str], redactor: Redactor) -> dict[str, Json]:
     if not isinstance(item, dict):
         return {}
-    return {k: v for k, v in item.items() if k in structural and _is_structure(v)}
+    found = {k: v for k, v in item.items() if k in structural and _is_structure(v)}
+    return {
+        k: _ids(v, redactor) if k.lower().endswith(("id", "ids")) else v for k, v in found.items()
+    }
+
+
+def stored_id(text: str, redactor: Redactor) -> str:
+    """An identifier that a person chose may be somebody's address (`jane@example.com's order`).
+    The same one becomes the same pseudonym, so that a tree holds together; what machines make is
+    left alone."""
+    return text if _MADE.fullmatch(text) else redactor.text(text)
+
+
+def _ids(value: Json, redactor: Redactor) -> Json:
+    if isinstance(value, list):
+        return [_ids(part, redactor) for part in value]
+    return stored_id(value, redactor) if isinstance(value, str) else value
 
 
 def _is_structure(value: Json) -> bool:

@@ -98,7 +98,7 @@ def take(
                 via=via,
                 agent=agent,
                 contract=contract,
-                external_id=external_id or found.id,
+                external_id=trace_bodies.stored_id(external_id or found.id, redactor),
             )
     except (UnusableTrace, Refused) as error:
         # It may quote the trace.

@@ -232,9 +232,9 @@ def test_another_method_is_refused():
     assert (response.status_code, response["Allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize("bound", ["MAX_BYTES", "MAX_UNPACKED", "MAX_SPANS"])
+@pytest.mark.parametrize("bound", ["MAX_BYTES", "MAX_UNPACKED", "MAX_SPANS", "MAX_TRACES"])
 def test_sizes_are_bounded(key, monkeypatch, bound):
-    monkeypatch.setattr(otlp, bound, 5)
+    monkeypatch.setattr(otlp, bound, 5 if bound != "MAX_TRACES" else 0)
     body = gzip.compress(json.dumps(recorded()).encode())
     response = post(body, key, Content_Encoding="gzip")
     assert response.status_code == 413

@@ -172,7 +172,8 @@ def test_a_trace_that_breaks_our_rules_is_a_line_that_tells_no_value(
     bad = fresh(row).items[2]
     assert bad["status"] == "refused"
     assert "A fault of ours with this trace: KeyError." in bad["problems"][0]
-    assert "s3cret" not in str(fresh(row).items)
+    assert "s3cret" not in str(fresh(row).items) + caplog.text
+    assert "KeyError at" in caplog.text
     assert project.sessions.count() == 4
 
 

@@ -321,3 +321,21 @@ def test_spans_of_one_trace_that_come_at_once_are_all_kept():
     row = project.traces.get()
     assert len(ids_of(row)) == row.spans == 8
     assert row.summary["calls"] == 7
+
+
+def test_an_identifier_that_is_somebodys_address_is_replaced_everywhere_alike(project):
+    mine = f"{MAIL}/order-7"
+    rows = [
+        {"id": "a", "traceId": mine, "type": "SPAN", "name": "clerk", "input": "Hello?"},
+        {"id": MAIL, "traceId": mine, "parentObservationId": "a", "type": "TOOL", "name": "find"},
+        {"id": "c", "traceId": mine, "parentObservationId": MAIL, "type": "TOOL", "name": "look"},
+    ]  # fmt: skip
+    row = inbox.put(project, "langfuse", mine, rows).row
+    kept = items_of(row)
+    assert MAIL not in json.dumps([kept, row.external_id, row.summary])
+    assert {item["traceId"] for item in kept} == {row.external_id}
+    assert kept[1]["id"] == kept[2]["parentObservationId"]
+    assert inbox.put(project, "langfuse", mine, rows).row == row
+    assert project.traces.count() == 1
+    inbox.dismiss(project, [row.pk], None)
+    assert inbox.put(project, "langfuse", mine, rows).status == "in the inbox"

@@ -337,6 +337,7 @@ def test_a_trace_is_fetched_from_langfuse_into_the_inbox(team, langfuse):
         ("address", "", "Paste the address"),
         ("address", "https://lf.example/nothing", "no address of a trace"),
         ("address", "https://lf.example/trace/t1", "FLAKESTORM_SOURCE_HOSTS"),
+        ("address", "http://cloud.langfuse.com/trace/t1", "Begin with https"),
         ("secret_key", "", "required"),
         ("secret_key", "sk-wrong", "does not take the keys"),
     ],

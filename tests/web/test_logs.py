@@ -140,3 +140,12 @@ def test_the_configuration_is_one_that_logging_takes(name, capsys):
         root.handlers[:] = handlers
         root.setLevel(level)
     assert "hello" in capsys.readouterr().err
+
+
+def test_where_a_fault_was_is_told_without_what_it_says():
+    try:
+        {}["what somebody asked"]
+    except KeyError as fault:
+        said = logs.places(fault)
+    assert said.startswith("KeyError at test_logs.py:")
+    assert "asked" not in said
