@@ -4,9 +4,11 @@ the hosts that the operator allows."""
 from __future__ import annotations
 
 import socket
-import time
+import threading
 from collections.abc import Iterator
-from typing import Any
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, Self
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
@@ -52,7 +54,8 @@ class Session(requests.Session):
         kwargs["allow_redirects"] = False
         kwargs["timeout"] = self._timeout
         try:
-            self.last = super().request(method, url, *args, **kwargs)
+            with _Watch():
+                self.last = super().request(method, url, *args, **kwargs)
         except (requests.RequestException, TooLarge, OSError) as error:
             self.failure = error
             raise
@@ -61,16 +64,51 @@ class Session(requests.Session):
 
 def _read_bounded(response: requests.Response, *args: Any, **kwargs: Any) -> None:
     """Before requests reads it whole."""
-    body, began = bytearray(), time.monotonic()
+    body = bytearray()
     for chunk in response.iter_content(_CHUNK):
         body += chunk
         if len(body) > MAX_ANSWER:
             response.close()
             raise TooLarge
-        if time.monotonic() - began > LONGEST_S:
-            response.close()
-            raise requests.Timeout(f"an answer took more than {LONGEST_S:.0f} s")
     response._content = bytes(body)
+
+
+class _Watch:
+    """Ends the connection that an answer is waited for on, when that takes LONGEST_S: a time-out
+    between two bytes never comes where they drip, be it in the headers."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._is_over = False
+        self._timer = threading.Timer(LONGEST_S, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._token = _watch.set(self)
+        self._timer.start()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """Raises requests.Timeout when it is over: headers that were cut look like whole ones."""
+        self._timer.cancel()
+        _watch.reset(self._token)
+        if self._is_over and (error is None or isinstance(error, Exception)):
+            raise requests.Timeout(f"an answer took more than {LONGEST_S:.0f} s") from error
+
+    def see(self, connected: socket.socket | None) -> None:
+        self._socket = connected
+        if self._is_over:
+            self._end()
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not SSLSocket's own, which takes away what another thread is reading with.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 
 class _Adapter(HTTPAdapter):
@@ -80,20 +118,29 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        if self._hosts is not None:
-            self.poolmanager.pool_classes_by_scheme = _pools(self._hosts)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._hosts)
 
 
-def _pools(hosts: AllowedHosts) -> dict[str, type[HTTPConnectionPool]]:
-    """Pools whose connections lead only to addresses that were checked."""
+def _pools(hosts: AllowedHosts | None) -> dict[str, type[HTTPConnectionPool]]:
+    """Pools whose connections are watched, and lead only to addresses that were checked."""
 
     class Connection(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return _connect(self, hosts)
+            return super()._new_conn() if hosts is None else _connect(self, hosts)
+
+        def getresponse(self) -> Any:
+            if watch := _watch.get():
+                watch.see(self.sock)
+            return super().getresponse()
 
     class SecureConnection(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            return _connect(self, hosts)
+            return super()._new_conn() if hosts is None else _connect(self, hosts)
+
+        def getresponse(self) -> Any:
+            if watch := _watch.get():
+                watch.see(self.sock)
+            return super().getresponse()
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection
