@@ -18,7 +18,15 @@ from flakestorm_web.env import SOURCE_HOSTS
 from replays_app.engine.hosts import HostRefused
 from replays_app.engine.values import Json
 from replays_app.models import Agent, Contract, Import, Project, Source
-from replays_app.services import activity, crypto, source_access, source_query, storable
+from replays_app.services import (
+    activity,
+    crypto,
+    import_progress,
+    source_access,
+    source_query,
+    storable,
+    trace_imports,
+)
 from replays_app.services.errors import Refused
 
 if TYPE_CHECKING:
@@ -80,10 +88,10 @@ def resume(source: Source, actor: User | None) -> None:
 def delete(source: Source, actor: User | None) -> None:
     """What came from it stays. An import that runs stops, and keeps what it has."""
     with transaction.atomic():
-        source.imports.filter(status=Import.Status.QUEUED).update(
-            status=Import.Status.CANCELLED, finished_at=timezone.now()
-        )
-        source.imports.filter(status=Import.Status.RUNNING).update(stop_requested=True)
+        is_open = source.imports.filter(status__in=trace_imports.OPEN)
+        is_open.update(stop_requested=True)
+        for row in is_open.filter(status=Import.Status.QUEUED):
+            import_progress.end_if_stopped(row)
         name, project = source.name, source.project
         if Source.objects.filter(pk=source.pk).delete()[0]:
             activity.record(project, "source deleted", actor=actor, source=name)

@@ -410,3 +410,13 @@ def test_a_deleted_source_stops_its_imports(source):
     assert trace_imports.heartbeat(running).stop_requested
     import_progress.finish(trace_imports.Import.objects.get(pk=running.pk))
     assert fresh(running).status == "cancelled"
+
+
+def test_one_that_waits_for_a_worker_keeps_its_lines_when_its_source_is_deleted(source):
+    asked(source)
+    row = trace_imports.claim()
+    import_progress.add(row, import_progress.line("t1", "refused", trace="t1"))
+    trace_imports.release(row)
+    sources.delete(source, None)
+    row = fresh(row)
+    assert (row.status, [item["trace"] for item in row.items]) == ("cancelled", ["t1"])
