@@ -23,9 +23,9 @@ from replays_app.importers.otel.dialects import is_marked
 from replays_app.importers.spans.values import structure, word
 from replays_app.importers.trace import UnusableTrace
 from replays_app.models import Agent, Contract, Project, Trace
-from replays_app.services import activity, redaction, storable, trace_bodies, traces
+from replays_app.services import activity, kept_traces, redaction, storable, trace_bodies, traces
 from replays_app.services.errors import Refused
-from replays_app.services.traces import MAX_LINK, PREVIEW, is_failed, summary_of
+from replays_app.services.kept_traces import MAX_LINK, PREVIEW, is_failed, summary_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -91,7 +91,7 @@ def receive(project: Project, spans: Iterable[Item]) -> Received:
             received.kept += len(wanted)
             received.ignored += len(group) - len(wanted)
     if received.kept:
-        traces.prune(project)
+        kept_traces.prune(project)
     return received
 
 
@@ -107,7 +107,7 @@ def put(project: Project, kind: str, trace_id: str, items: Sequence[Item]) -> Pu
     stored = trace_bodies.stored_id(trace_id, redaction.redactor(project))
     project.traces.filter(kind=kind, external_id=stored[:MAX_ID], status=Status.DISMISSED).delete()
     found = _merge(project, kind, trace_id, items)
-    traces.prune(project)
+    kept_traces.prune(project)
     return found
 
 
@@ -130,21 +130,21 @@ def _merge(project: Project, kind: str, trace_id: str, items: Sequence[Item]) ->
     """Adds the items to the trace's row. Redacting comes first, outside of any lock."""
     opened = [_opened(item) for item in items]
     redactor = redaction.redactor(project)
-    clean = traces.clean_items(project, kind, opened, redactor)
+    clean = kept_traces.clean_items(project, kind, opened, redactor)
     stored = storable.text(trace_bodies.stored_id(trace_id, redactor))[:MAX_ID]
     if clean is None:
-        return Put(status="refused", why=f"{traces.WHOLE} An inbox needs it.")
+        return Put(status="refused", why=f"{kept_traces.WHOLE} An inbox needs it.")
     with transaction.atomic():
         rows = Trace.objects.select_for_update(no_key=True)
         row, created = rows.get_or_create(
             project=project,
             kind=kind,
             external_id=stored,
-            defaults={"expires_at": timezone.now() + traces.KEPT_INBOX},
+            defaults={"expires_at": timezone.now() + kept_traces.KEPT_INBOX},
         )
         if row.body is None and not created:
             return Put(status="already here", row=row, why="What was kept of it is gone.")
-        before = traces.kept_items(row) if row.body is not None else []
+        before = kept_traces.kept_items(row) if row.body is not None else []
         merged = _with_new(kind, before, clean)
         if len(merged) == len(before):
             return Put(status="already here", row=row)

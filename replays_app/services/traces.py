@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from django.db import transaction
-from django.utils import timezone
 
-from replays_app.engine.redaction import Redactor
 from replays_app.engine.values import Json
 from replays_app.importers import convert, readers
 from replays_app.importers.trace import Trace as TraceForm
-from replays_app.importers.trace import UnusableTrace, all_calls
+from replays_app.importers.trace import UnusableTrace
 from replays_app.models import (
     Agent,
     Contract,
@@ -29,9 +26,9 @@ from replays_app.models import (
 )
 from replays_app.services import (
     contracts,
+    kept_traces,
     redaction,
     sessions,
-    storable,
     trace_bodies,
 )
 from replays_app.services.errors import Refused
@@ -41,17 +38,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 Status = Literal["created", "new revision", "already here", "refused"]
-KEPT_IMPORTED = timedelta(days=30)
-KEPT_INBOX = timedelta(days=14)
-# Of one project. The oldest go first, and those of incidents apart from those in the inbox.
-MOST_IMPORTED = 5_000
-MOST_INBOX = 1_000
-PREVIEW = 200  # characters of the input on a list
-MAX_LINK = 1_000  # characters; the column's width
-WHOLE = (
-    "The raw trace is not kept: this project redacts whole inputs or answers, and a trace repeats "
-    "them in many places."
-)
 IMPORTER = "importer"  # in a revision's receipt: which reader made it; people's have none
 
 
@@ -87,7 +73,7 @@ def take(
     try:
         redactor = redaction.redactor(project)
         found = readers.read(kind, list(items))
-        clean = clean_items(project, kind, items, redactor)
+        clean = kept_traces.clean_items(project, kind, items, redactor)
         with transaction.atomic():
             return _report(
                 _locked(project),
@@ -106,15 +92,6 @@ def take(
         return Taken(status="refused", problems=(said,))
 
 
-def clean_items(
-    project: Project, kind: str, items: Sequence[Json], redactor: Redactor
-) -> list[Json] | None:
-    """What may be stored of the items. None: nothing, for the project redacts whole inputs or
-    answers, which a raw trace repeats in too many places."""
-    ends = trace_bodies.ends_of(redaction.rules_of(project).paths)
-    return None if ends is None else trace_bodies.redacted(kind, items, redactor, ends)
-
-
 def reread(incident: Incident, actor: User | None, *, over_edits: bool = False) -> Taken:
     """Reads the kept trace of an incident anew, with the rules of today. What people changed is
     replaced only with `over_edits`. Raises Refused: where nothing is kept, or people changed it.
@@ -125,7 +102,7 @@ def reread(incident: Incident, actor: User | None, *, over_edits: bool = False) 
             "The trace that this incident was made from is no longer kept.",
             remedy="Import it again from where it came from.",
         )
-    items = kept_items(row)
+    items = kept_traces.kept_items(row)
     with transaction.atomic():
         project = _locked(incident.project)
         why = "" if over_edits else why_peoples(incident)
@@ -155,7 +132,7 @@ def take_kept(
     row: Trace, *, actor: User | None, agent: Agent | None, contract: Contract | None
 ) -> Taken:
     """Reports a trace of the inbox, from what is kept of it. Raises Refused where that is gone."""
-    items = kept_items(row)
+    items = kept_traces.kept_items(row)
     try:
         found = readers.read(row.kind, items)
         with transaction.atomic():
@@ -173,45 +150,6 @@ def take_kept(
             )
     except UnusableTrace as error:
         raise Refused(f"It cannot become an incident yet: {error}") from error
-
-
-def kept_items(row: Trace) -> list[Json]:
-    """Raises Refused where the body is gone or broken."""
-    if row.body is None:
-        raise Refused("This trace is no longer kept.", remedy="Import or send it again.")
-    try:
-        return trace_bodies.unpack(row.body)
-    except ValueError as error:
-        raise Refused(f"What is kept of this trace cannot be read: {error}.") from error
-
-
-def summary_of(found: TraceForm) -> dict[str, Json]:
-    """What a list shows of a trace. The caller redacts it, unless the trace was read redacted."""
-    said = found.input if isinstance(found.input, str) else _last_text(found.input)
-    calls = list(all_calls(found.calls))
-    return {
-        "name": storable.text(found.name, PREVIEW),
-        "input": storable.text(said, PREVIEW),
-        "calls": len(calls),
-        "error": storable.text(found.error or "", PREVIEW),
-        "service": storable.text(str(found.metadata.get("service.name") or ""), PREVIEW),
-    }
-
-
-def is_failed(found: TraceForm) -> bool:
-    """The root failed, or something below it."""
-    return found.status != "success" or found.is_warning
-
-
-def prune(project: Project) -> None:
-    """Holds the bounds on how many traces are kept."""
-    rows = project.traces
-    for waiting, most in ((True, MOST_INBOX), (False, MOST_IMPORTED)):
-        of = rows.exclude(status=Trace.Status.IMPORTED)
-        of = of if waiting else rows.filter(status=Trace.Status.IMPORTED)
-        oldest = of.order_by("-pk").values_list("pk", flat=True)[most : most + 1]
-        if oldest:
-            of.filter(pk__lte=oldest[0]).delete()
 
 
 def _report(
@@ -260,7 +198,7 @@ def _report(
     incident = said.incident
     incident.project = project
     notes = [*said.notes]
-    if why := _keep(project, found, incident, kind, items, external_id, said.redactions):
+    if why := kept_traces.keep(project, found, incident, kind, items, external_id, said.redactions):
         notes.append(why)
     return Taken(
         status=said.status,
@@ -284,43 +222,6 @@ def title_of(found: TraceForm) -> str:
     asked = found.input if isinstance(found.input, str) else found.input[-1].get("content")
     words = " ".join(asked.split()) if isinstance(asked, str) else ""
     return ": ".join(filter(None, (found.name, words)))[:MAX_TITLE]
-
-
-def _keep(
-    project: Project,
-    found: TraceForm,
-    incident: Incident,
-    kind: str,
-    items: Sequence[Json] | None,
-    external_id: str,
-    redactions: dict[str, int],
-) -> str:
-    """Keeps the items, beside the row that says where the incident comes from. Why not, if so."""
-    body, size, why = None, 0, WHOLE
-    if items is not None:
-        body, size = trace_bodies.pack(items)
-        limit = f"more than {trace_bodies.MAX_BYTES:,} bytes"
-        why = "" if body else f"The raw trace is {limit}, so it is not kept."
-    summary = redaction.redactor(project).json(summary_of(found))
-    assert isinstance(summary, dict)
-    Trace.objects.update_or_create(
-        project=project,
-        kind=kind,
-        external_id=storable.text(external_id, 200),
-        defaults={
-            "status": Trace.Status.IMPORTED,
-            "body": body,
-            "size": size,
-            "spans": len(items or ()),
-            "summary": {**summary, "redactions": dict(redactions)} if body else {},
-            "is_failed": is_failed(found),
-            "link": storable.text(found.link, MAX_LINK),
-            "incident": incident,
-            "expires_at": timezone.now() + KEPT_IMPORTED,
-        },
-    )
-    prune(project)
-    return why
 
 
 def _known(project: Project, session_id: str) -> Incident | None:
@@ -360,11 +261,6 @@ def _set_back(incident: Incident, actor: User | None) -> bool:
     row.save(update_fields=["current"])
     take_revision(incident, before, newest, actor)
     return True
-
-
-def _last_text(messages: list[dict[str, Json]]) -> str:
-    content = messages[-1].get("content") if messages else ""
-    return content if isinstance(content, str) else str(content)
 
 
 def _locked(project: Project) -> Project:

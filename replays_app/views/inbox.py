@@ -20,7 +20,7 @@ from replays_app.models import Membership, SessionRevision, Trace
 from replays_app.queries import paging
 from replays_app.queries import trace as queries
 from replays_app.services import inbox as services
-from replays_app.services import langfuse_traces, traces
+from replays_app.services import kept_traces, langfuse_traces, traces
 from replays_app.services.errors import Refused
 from replays_app.services.redaction import redactor
 from replays_app.views import imports, recording
@@ -47,8 +47,8 @@ def trace_list(request: HttpRequest, membership: Membership) -> HttpResponse:
         "path": path,
         "query": urlencode({k: "on" if v is True else v for k, v in form.wanted.items()}),
         "counts": queries.counts(project),
-        "most": traces.MOST_INBOX,
-        "days": traces.KEPT_INBOX.days,
+        "most": kept_traces.MOST_INBOX,
+        "days": kept_traces.KEPT_INBOX.days,
         "may_respond": membership.at_least(RESPONDER),
         "address": request.build_absolute_uri("/").rstrip("/"),
     }
@@ -74,7 +74,7 @@ class Preview:
 def _preview(row: Trace, call: int) -> Preview:
     """As `services.inbox.make_incident` would do it, and nothing is written."""
     try:
-        converted = convert.to_session(readers.read(row.kind, traces.kept_items(row)))
+        converted = convert.to_session(readers.read(row.kind, kept_traces.kept_items(row)))
         body = redactor(row.project).session(converted.value)
     except (UnusableTrace, Refused) as error:
         return Preview(problem=str(error))

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from replays_app.api import otlp
 from replays_app.importers.otel.wire import flat_spans, from_protobuf
 from replays_app.models import Trace
-from replays_app.services import tokens, traces
+from replays_app.services import kept_traces, tokens
 from tests import factories
 
 DATA = Path(__file__).parents[1] / "data" / "otel"
@@ -257,7 +257,7 @@ def test_a_sender_that_runs_wild_is_told_to_wait(project, key, monkeypatch):
 
 
 def test_a_trace_that_is_too_large_is_refused_and_the_others_are_kept(project, key, monkeypatch):
-    monkeypatch.setattr(traces.trace_bodies, "MAX_BYTES", 12_000)
+    monkeypatch.setattr(kept_traces.trace_bodies, "MAX_BYTES", 12_000)
     value, large = recorded(), recorded("openinference_langgraph.json")
     value["resourceSpans"] += large["resourceSpans"]
     partial = post(value, key).json()["partialSuccess"]

@@ -13,7 +13,15 @@ from django.utils import timezone
 
 from replays_app.engine.redaction import Pattern
 from replays_app.models import Activity, Incident, Trace
-from replays_app.services import erasure, inbox, redaction, retention, trace_bodies, traces
+from replays_app.services import (
+    erasure,
+    inbox,
+    kept_traces,
+    redaction,
+    retention,
+    trace_bodies,
+    traces,
+)
 from replays_app.services.errors import Refused
 from tests import factories
 
@@ -88,7 +96,7 @@ def test_the_same_trace_id_in_another_project_is_another_trace(project):
 
 
 def test_the_oldest_go_when_too_many_wait(project, monkeypatch):
-    monkeypatch.setattr(traces, "MOST_INBOX", 2)
+    monkeypatch.setattr(kept_traces, "MOST_INBOX", 2)
     rows = [factories.trace(project) for _ in range(3)]
     assert list(project.traces.order_by("pk")) == rows[1:]
 

@@ -17,7 +17,7 @@ from benchmarks.redaction_ways import WAYS as PLANTED
 from benchmarks.redaction_ways import missed
 from replays_app.engine.redaction import Pattern
 from replays_app.models import Activity, Incident, Project
-from replays_app.services import imports, redaction, tokens, traces
+from replays_app.services import imports, kept_traces, redaction, tokens, traces
 from replays_app.services.errors import Refused
 from replays_app.services.incidents import edit_details, report_incident
 from replays_app.services.revisions import revise
@@ -134,7 +134,7 @@ def by_otlp(project):
     assert send(project, "/v1/traces", body, "traces").status_code == 200
     [row] = project.traces.all()
     assert "@redacted.invalid" in everything()
-    taken = traces.take(project, "otlp", traces.kept_items(row), actor=None, via="inbox")
+    taken = traces.take(project, "otlp", kept_traces.kept_items(row), actor=None, via="inbox")
     assert taken.status == "created"
 
 

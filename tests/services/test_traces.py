@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from replays_app.models import Incident, SessionRevision, Trace
-from replays_app.services import erasure, incidents, revisions, trace_bodies, traces
+from replays_app.services import erasure, incidents, kept_traces, revisions, trace_bodies, traces
 from replays_app.services.errors import Refused
 from tests import factories
 from tests.importers.traces import runs_of
@@ -209,8 +209,8 @@ def test_nothing_kept_is_nothing_to_read_again(project, why):
 
 
 def test_the_oldest_kept_traces_go_first(project, monkeypatch):
-    monkeypatch.setattr(traces, "MOST_IMPORTED", 2)
-    monkeypatch.setattr(traces, "MOST_INBOX", 1)
+    monkeypatch.setattr(kept_traces, "MOST_IMPORTED", 2)
+    monkeypatch.setattr(kept_traces, "MOST_INBOX", 1)
     values = {"kind": "otlp", "expires_at": timezone.now() + timedelta(days=1)}
     rows = [
         Trace.objects.create(project=project, external_id=f"{status}{n}", status=status, **values)
@@ -218,7 +218,7 @@ def test_the_oldest_kept_traces_go_first(project, monkeypatch):
         for status in ("inbox", "imported", "dismissed")
     ]
     other = Trace.objects.create(project=factories.project(), external_id="x", **values)
-    traces.prune(project)
+    kept_traces.prune(project)
     kept = sorted(project.traces.values_list("external_id", flat=True))
     assert kept == ["dismissed2", "imported1", "imported2"]
     assert Trace.objects.filter(pk=other.pk).exists()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from replays_app.services import imports, inbox, traces, uploaded_traces
+from replays_app.services import imports, inbox, kept_traces, uploaded_traces
 from tests import factories
 from tests.importers.test_langfuse import ABOUT, ROWS
 
@@ -156,7 +156,7 @@ def test_the_number_of_traces_of_one_file_is_bounded(project, monkeypatch):
 
 
 def test_a_trace_that_is_too_large_is_refused(project, monkeypatch):
-    monkeypatch.setattr(traces.trace_bodies, "MAX_BYTES", 100)
+    monkeypatch.setattr(kept_traces.trace_bodies, "MAX_BYTES", 100)
     (item,) = upload(project, ("a.json", otlp()))
     assert item["status"] == "refused"
     assert "limit 100" in item["problems"][0]
