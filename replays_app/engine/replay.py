@@ -9,8 +9,8 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
@@ -21,23 +21,21 @@ from replays_app.engine.agents.pool import Member, Pool
 from replays_app.engine.agents.reach import DOORS, Injection, injection_of, is_python, refusal
 from replays_app.engine.agents.request import Request, Unsendable, build_request
 from replays_app.engine.agents.starting import NotReady
-from replays_app.engine.clock import VirtualClock
 from replays_app.engine.contracts.judge import judge
 from replays_app.engine.evidence import CRASH_S, read, with_calls, with_log
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.formats.session import Session
-from replays_app.engine.gateway.deck import Deck
 from replays_app.engine.gateway.hooks import HooksDoor
+from replays_app.engine.gateway.marks import run_key, sent_marks
 from replays_app.engine.gateway.offer import offer_of
 from replays_app.engine.gateway.server import Gateway
 from replays_app.engine.hosts import AllowedHosts
+from replays_app.engine.injecting import Injected, injected
 from replays_app.engine.masking import Mask
-from replays_app.engine.tape import Tape, TapeSettings
 from replays_app.engine.values import Evidence, Failure, Json, Judgement
 
-RUN_HEADER = "x-flakestorm-run"
 # Between two starts. Attempts that start together stay together: the agent gets them in bursts, and
 # we work while it waits, and wait while it works. `python -m benchmarks.replay`, 1,000 sessions of
 # 100 ms, 50 at once: 2.8 s; with only the first fifty set apart 3.2 s, with none of them 3.6 s.
@@ -49,7 +47,7 @@ def utc_now() -> datetime:
 
 
 def new_token() -> str:
-    return secrets.token_hex(8)
+    return secrets.token_hex(16)
 
 
 class Replayer:
@@ -120,7 +118,7 @@ class Replayer:
             return Failure(whose="ours", code="cannot_inject", message=reason)
         try:
             if self.injection in DOORS:
-                _deck(session, self.agent)
+                Injected.make(session, self.agent)
             if is_python(self.agent):
                 return build_invocation(self.agent, session)
             return build_request(self.agent, session)
@@ -154,16 +152,18 @@ class Replayer:
     ) -> Evidence:
         agent = member.agent
         mark = await member.process.mark() if member.process else 0
-        doubtful, member.unfinished = member.unfinished, False
+        # Of one that is shared, late calls say whose they are.
+        doubtful, member.unfinished = member.unfinished and not member.shared, False
         if agent.reset_endpoint is not None:
             failure = await self._http.reset(agent.reset_endpoint, timeout_ms=agent.timeout)
             if failure is not None:
                 member.unfinished = doubtful or member.process is not None
                 await _check_it_was_there(member)
                 return await with_log(replace(blank, failure=failure), member, mark)
-        headers = {**request.headers, RUN_HEADER: self._token()}
+        token = self._token()
+        headers = {**request.headers, **sent_marks(token, agent.run_header)}
         request = replace(request, url=agent.endpoint, headers=headers)  # its port is the member's
-        with _injected(session, member) as deck:
+        with injected(session, member, run_key(token)) as own:
             sent = await self._http.send(request, timeout_ms=agent.timeout)
         if isinstance(sent.result, Failure):
             # What is ours never reached the agent; one that we started is better replaced anyway.
@@ -171,8 +171,8 @@ class Replayer:
             if sent.result.code == "refused":
                 await _check_it_was_there(member)
         evidence = await read(agent, member, sent, blank)
-        if deck is not None:
-            evidence = with_calls(evidence, session, deck.tape, doubtful=doubtful)
+        if own is not None:
+            evidence = with_calls(evidence, session, own.tape, doubtful=doubtful)
         member.used = True
         return await with_log(evidence, member, mark)
 
@@ -182,16 +182,16 @@ class Replayer:
         agent, python = member.agent, member.python
         assert python is not None, "an invocation is for a Python agent"
         mark = await python.process.mark()
-        with _injected(session, member) as deck:
-            door = HooksDoor(deck, session) if deck is not None else None
+        with injected(session, member) as own:
+            door = HooksDoor(own.deck, session) if own is not None else None
             sent = await python.attempt(asked, door, timeout_ms=agent.timeout)
             if door is not None:
                 door.close()
         if isinstance(sent.result, Failure) and sent.result.code == "refused":
             await _check_it_was_there(member)
         evidence = replace(await read(agent, member, sent, blank), http_status=None)
-        if deck is not None:
-            evidence = with_calls(evidence, session, deck.tape, doubtful=False)
+        if own is not None:
+            evidence = with_calls(evidence, session, own.tape, doubtful=False)
         member.used = True
         return await with_log(evidence, member, mark)
 
@@ -200,33 +200,6 @@ async def _check_it_was_there(member: Member) -> None:
     """Raises `_EndedWhileIdle`. An agent that ends before its first attempt has crashed instead."""
     if member.used and member.process is not None and await member.process.over(within=CRASH_S):
         raise _EndedWhileIdle
-
-
-@contextmanager
-def _injected(session: Session, member: Member) -> Iterator[Deck | None]:
-    """Loads the session's tape into the member's listener; None: it has none."""
-    if member.listener is None:
-        yield None
-        return
-    deck = _deck(session, member.agent)
-    member.listener.load(deck)
-    try:
-        yield deck
-    finally:
-        member.listener.unload()
-
-
-def _deck(session: Session, agent: AgentConfig) -> Deck:
-    """Raises FormatError for what cannot be replayed."""
-    settings = TapeSettings.resolve(session, agent)
-    return Deck(
-        tape=Tape(session, settings=settings, clock=VirtualClock()),
-        rules=agent.tools,
-        passthrough=agent.passthrough,
-        expect_blocked=agent.expect_blocked,
-        started=time.monotonic(),
-        offer=offer_of(session, agent),
-    )
 
 
 class _EndedWhileIdle(Exception):

@@ -161,6 +161,9 @@ def test_a_started_agent_has_its_port_environment_and_folder(tmp_path, monkeypat
     assert str(tmp_path) in answers[2]
 
 
+RUNNING = {"endpoint": "http://a:1/", "gateway_listen": "127.0.0.1:1"}
+
+
 @pytest.mark.parametrize(
     ("fields", "injection", "wanted", "most"),
     [
@@ -168,7 +171,10 @@ def test_a_started_agent_has_its_port_environment_and_folder(tmp_path, monkeypat
         ({"start": "a {port}"}, "proxy", 3, 3),
         ({"start": "a {port}", "concurrency": 40}, "proxy", 100, 40),
         ({"start": "a", "endpoint": "http://a:1/", "concurrency": 40}, "proxy", 100, 1),
-        ({"endpoint": "http://a:1/", "gateway_listen": "127.0.0.1:1"}, "proxy", 100, 1),
+        (RUNNING, "proxy", 100, 1),
+        ({**RUNNING, "run_header": "baggage"}, "proxy", 100, 8),
+        ({**RUNNING, "run_header": "baggage", "concurrency": 40}, "tool_url", 100, 40),
+        ({"endpoint": "http://a:1/", "run_header": "baggage"}, "none", 100, 50),
         ({"endpoint": "http://a:1/"}, "none", 100, 50),
         ({"endpoint": "http://a:1/", "concurrency": 4}, "live", 100, 4),
         ({"endpoint": "http://a:1/"}, "none", 0, 1),

@@ -121,6 +121,21 @@ AGENT_MISTAKES = [
     ({**STARTED, "start": "a"}, "agent.start: has no {port}, but endpoint has"),
     ({**HTTP, "start": "a", "ready": "http://h:{port}/"}, "agent.ready: uses {port}, but endpoint"),
     ({**HTTP, "start": "a", "concurrency": 2}, "agent.concurrency: is 2, but without {port}"),
+    ({**HTTP, "start": "a", "concurrency": 2}, "add {port}, or run_header if it can tell its"),
+    ({**HTTP, "run_header": "x-run"}, "agent.run_header: is 'x-run', must be one of traceparent"),
+    ({**STARTED, "run_header": "baggage"}, "agent.run_header: is for attempts that share a proc"),
+    (
+        {**HTTP, "run_header": "baggage", "reset_endpoint": "http://h:1/"},
+        "agent.reset_endpoint: would reset the attempts beside it, which run_header allows; take",
+    ),
+    (
+        {**HTTP, "run_header": "traceparent", "headers": {"Traceparent": "00"}},
+        "agent.headers.Traceparent: is what run_header sends, another for every attempt",
+    ),
+    (
+        {"type": "python", "endpoint": "m:f", "run_header": "baggage"},
+        "agent.run_header: is for an agent over HTTP, and type is python",
+    ),
     ({**HTTP, "gateway": "prox"}, "agent.gateway: is 'prox', must be one of proxy, tool_url, mcp"),
     ({**HTTP, "gateway_listen": "8899"}, "agent.gateway_listen: is '8899', must be host:port"),
     ({**HTTP, "gateway_listen": "h:0"}, "agent.gateway_listen: is 'h:0', must be host:port"),
@@ -170,6 +185,8 @@ def test_a_mistake_in_the_agent_names_field_and_remedy(
         {**HTTP, "gateway_listen": "[::1]:8899"},
         {**HTTP, "latency": {"mode": "scaled", "factor": 0.1}},
         {**STARTED, "concurrency": 40},
+        {**HTTP, "start": "a", "concurrency": 40, "run_header": "traceparent"},
+        {**HTTP, "run_header": "baggage", "reset_endpoint": "http://h:1/", "concurrency": 1},
         {**STARTED, "start": ["python", "a.py", "{port}"]},
         {
             **HTTP,

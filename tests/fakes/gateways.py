@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from replays_app.engine.clock import VirtualClock
 from replays_app.engine.formats.config import AgentConfig
 from replays_app.engine.formats.session import Session
-from replays_app.engine.gateway.offer import offer_of
 from replays_app.engine.gateway.server import Deck, Gateway, Listener
-from replays_app.engine.tape import Tape, TapeSettings
+from replays_app.engine.injecting import Injected
 from replays_app.engine.values import Call, Report
 
 
@@ -36,15 +33,7 @@ def make_agent(**fields: Any) -> AgentConfig:
 
 
 def make_deck(session: Session, agent: AgentConfig) -> Deck:
-    settings = TapeSettings.resolve(session, agent)
-    return Deck(
-        tape=Tape(session, settings=settings, clock=VirtualClock()),
-        rules=agent.tools,
-        passthrough=agent.passthrough,
-        expect_blocked=agent.expect_blocked,
-        started=time.monotonic(),
-        offer=offer_of(session, agent),
-    )
+    return Injected.make(session, agent).deck
 
 
 class Beside:
@@ -69,16 +58,20 @@ class Beside:
 
     @contextmanager
     def attempt(
-        self, listener: Listener, session: Session, agent: AgentConfig | None = None
+        self,
+        listener: Listener,
+        session: Session,
+        agent: AgentConfig | None = None,
+        run: str = "",
     ) -> Iterator[Attempt]:
-        deck = make_deck(session, agent or make_agent())
-        self.call(listener.load, deck)
-        attempt = Attempt(deck)
+        made = Injected.make(session, agent or make_agent())
+        self.call(listener.load, made.deck, run)
+        attempt = Attempt(made.deck)
         try:
             yield attempt
         finally:
-            self.call(listener.unload)
-            attempt.calls, attempt.report = self.call(deck.tape.finish)
+            self.call(listener.unload, run)
+            attempt.calls, attempt.report = self.call(made.tape.finish)
 
 
 class Attempt:

@@ -1,4 +1,4 @@
-"""The members of a pool: agents that can each take one attempt at a time."""
+"""The members of a pool: agents that each take one attempt at a time, or one that takes several."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from replays_app.engine.agents.reach import (
     Injection,
     fixed_token,
     is_python,
+    is_shared,
     listen_address,
     may_use_mcp,
     members_at_most,
@@ -39,6 +40,8 @@ class Member:
     used: bool = False  # an attempt has come to its end here
     # The last attempt did not end: the agent may still be at it.
     unfinished: bool = False
+    shared: bool = False  # by several attempts at a time, whose calls say which they belong to
+    attempts: int = 0  # under way
 
     @property
     def process(self) -> AgentProcess | None:
@@ -51,7 +54,9 @@ class Member:
         """A started agent that ended or is still busy is replaced; the others are all we have."""
         if self.python is not None and self.python.is_spent:
             return False
-        return self.process is None or not (self.unfinished or self.process.is_over)
+        if self.process is None or self.process.is_over:
+            return self.process is None
+        return self.shared or not self.unfinished
 
     @property
     def asks_again(self) -> bool:
@@ -87,6 +92,8 @@ class Pool:
         self._environ = environ
         self.limit = members_at_most(agent, injection=injection, wanted=wanted)
         self._free = asyncio.Semaphore(self.limit)
+        self._shared = is_shared(agent, injection)
+        self._starting = asyncio.Lock()  # of the one that is shared
         self._idle: list[Member] = []
         self._members: list[Member] = []
         self._was_ready = False
@@ -107,28 +114,44 @@ class Pool:
         async with self._free:
             if self._never_ready is not None:
                 raise NotReady(self._never_ready.failure, self._never_ready.log_tail)
-            member = await self._take(offer)
+            if self._shared:
+                async with self._starting:
+                    member = await self._take(offer)
+                    self._idle.append(member)  # for the others too
+            else:
+                member = await self._take(offer)
+            member.attempts += 1
             ended = False
             try:
                 yield member
                 ended = True
             finally:
+                member.attempts -= 1
                 member.unfinished = member.unfinished or not ended
                 self._asks_again = self._asks_again or member.asks_again
-                if member.is_usable:
-                    self._idle.append(member)
-                else:
-                    await self._retire(member)
+                await self._put_back(member)
 
     async def close(self) -> None:
         await asyncio.gather(*(self._retire(member) for member in list(self._members)))
 
+    async def _put_back(self, member: Member) -> None:
+        if not member.is_usable:
+            if member in self._idle:
+                self._idle.remove(member)
+            if not member.attempts:
+                await self._retire(member)
+        elif not member.shared:
+            self._idle.append(member)
+
     async def _take(self, offer: Offer) -> Member:
         while self._idle:
             member = self._idle.pop()
-            if member.is_usable and (self._asks_again or member.knows(offer)):
+            # One that others are using keeps the list of tools that it has.
+            knows = self._asks_again or member.attempts > 0 or member.knows(offer)
+            if member.is_usable and knows:
                 return member
-            await self._retire(member)
+            if not member.attempts:
+                await self._retire(member)
         try:
             return await self._new(offer)
         except NotReady as error:
@@ -144,6 +167,7 @@ class Pool:
             if listener is not None:
                 await listener.close()
             raise
+        member.shared = self._shared
         self._members.append(member)
         self._was_ready = True
         return member
@@ -168,7 +192,12 @@ class Pool:
             await self._gateway.mcp.open()
         host, port = listen_address(self._agent)
         try:
-            listener = await self._gateway.listen(host, port, token=fixed_token(self._agent))
+            listener = await self._gateway.listen(
+                host,
+                port,
+                token=fixed_token(self._agent),
+                run_header=self._agent.run_header if self._shared else None,
+            )
         except OSError as error:
             raise NotReady(
                 Failure(

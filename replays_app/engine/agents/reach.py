@@ -17,6 +17,7 @@ from replays_app.engine.formats.session import Session
 Injection = Literal["proxy", "tool_url", "mcp", "hooks", "none", "live"]
 DOORS: frozenset[Injection] = frozenset({"proxy", "tool_url", "mcp", "hooks"})  # of the gateway
 
+SHARED = 8  # attempts at once in one agent that tells them apart, likewise
 PROCESSES = 8  # started agents at once, unless agent.concurrency says otherwise
 REQUESTS = 50  # requests at once to a running agent without a gateway
 TOOL_URL, MCP_URL = "{tool_url}", "{mcp_url}"
@@ -62,10 +63,17 @@ def wants_port(agent: AgentConfig) -> bool:
     return "{port}" in agent.endpoint
 
 
+def is_shared(agent: AgentConfig, injection: Injection) -> bool:
+    """Whether one agent takes several attempts at a time, and tells the gateway which is which."""
+    return agent.run_header is not None and injection in DOORS and not is_python(agent)
+
+
 def members_at_most(agent: AgentConfig, *, injection: Injection, wanted: int) -> int:
     """How many attempts can run at once."""
     if is_python(agent):
         most = agent.concurrency or PROCESSES
+    elif is_shared(agent, injection):
+        most = agent.concurrency or SHARED
     elif agent.start:
         most = agent.concurrency or PROCESSES if wants_port(agent) else 1
     elif injection in DOORS:

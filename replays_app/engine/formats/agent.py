@@ -43,7 +43,7 @@ _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _CLASS = re.compile(rf"{_TARGET.pattern}|[^\W\d]\w*")
 _OVER_HTTP = (
     *("start", "ready", "gateway_listen", "gateway_token", "headers", "query_params"),
-    "reset_endpoint",
+    *("reset_endpoint", "run_header"),
 )
 
 _Complaint = tuple[Path, str]
@@ -107,6 +107,8 @@ class AgentConfig(Strict):
     gateway: Literal["proxy", "tool_url", "mcp", "llm", "hooks", "none"] | None = None
     gateway_listen: str | None = None  # host:port, for an agent that is already running
     gateway_token: str | None = None  # the tool URL's, where others can reach gateway_listen
+    # By which tool calls tell their attempts apart, where the agent hands it on with them
+    run_header: Literal["traceparent", "baggage", "x-flakestorm-run"] | None = None
     tools: dict[str, ToolRule] = Field(default_factory=dict)
     passthrough: Listed[str] = ()  # URL patterns that stay live
     expect_blocked: Listed[str] = ()  # URL patterns (telemetry) whose blocking is no divergence
@@ -140,7 +142,7 @@ def finish_agent(
         expanded["cwd"] = str((directory / (expanded.get("cwd") or ".")).resolve())
     agent = AgentConfig.model_validate(expanded)
     complaints = [*_check_reach(agent, written), *_check_port(agent), *_check_request(agent)]
-    complaints += _check_patterns(agent)
+    complaints += [*_check_run_header(agent), *_check_patterns(agent)]
     if complaints:
         raise FormatError([document.problem(where(at), message) for at, message in complaints])
     return agent
@@ -257,9 +259,29 @@ def _check_port(agent: AgentConfig) -> Iterator[_Complaint]:
     for name in ("ready", "reset_endpoint"):
         if not in_endpoint and PORT in (getattr(agent, name) or ""):
             yield (name,), f"uses {PORT}, but endpoint does not: write {PORT} there too"
-    if (agent.concurrency or 1) > 1 and not in_endpoint:
+    if (agent.concurrency or 1) > 1 and not in_endpoint and agent.run_header is None:
         message = f"is {agent.concurrency}, but without {PORT} in start and endpoint there is one"
-        yield ("concurrency",), f"{message} process; add {PORT}"
+        yield (
+            ("concurrency",),
+            f"{message} process; add {PORT}, or run_header if it can tell its attempts apart",
+        )
+
+
+def _check_run_header(agent: AgentConfig) -> Iterator[_Complaint]:
+    """Of attempts that share one process, each is to be known by its calls."""
+    header = agent.run_header
+    if header is None or agent.type != "http":
+        return
+    if PORT in agent.endpoint:
+        message = f"is for attempts that share a process, and with {PORT} each has its own"
+        yield ("run_header",), f"{message}; take one of both out"
+    if agent.reset_endpoint is not None and agent.concurrency != 1:
+        message = "would reset the attempts beside it, which run_header allows"
+        yield ("reset_endpoint",), f"{message}; take one of both out, or write concurrency: 1"
+    for name in agent.headers:
+        if name.lower() == header:
+            message = "is what run_header sends, another for every attempt"
+            yield ("headers", name), f"{message}; take it out here"
 
 
 def _check_request(agent: AgentConfig) -> Iterator[_Complaint]:

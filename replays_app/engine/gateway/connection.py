@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol):
         self._limits = listener.limits
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._parser = RequestParser(listener.limits, lambda: listener.deck)
+        self._parser = RequestParser(listener.limits, listener.deck_of)
         self._playing: tuple[Request, Deck, Play] | None = None
         self._visiting = False  # the MCP door is answering
         self._timer: asyncio.TimerHandle | None = None
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _distrusted(self, error: ssl.SSLError) -> None:
-        deck = self._listener.deck
+        deck = self._listener.whoever()
         if deck is not None and not self._retired:
             reason = (
                 f"TLS to {self._authority} failed ({error.reason or error}): the agent's HTTP "
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
             self.data_received(rest)
 
     def _unreadable(self, reason: str) -> None:
-        deck = self._listener.deck
+        deck = self._listener.whoever()
         if deck is not None and not self._retired:
             deck.tape.refused(
                 reason,
@@ -205,7 +205,7 @@ class Connection(asyncio.Protocol):
         if self._is_for_mcp(request):
             self._visiting = True
             self._task = self._loop.create_task(self._visit(request))
-        elif deck is None or deck is not self._listener.deck:
+        elif deck is None or not self._listener.is_on(deck):
             detail = "no attempt is running: nothing is replayed now, and no real tool was called"
             self._send(wire.error_response(503, "flakestorm_no_attempt", detail, request=request))
             self._close()

@@ -19,9 +19,9 @@ class Unreadable(ValueError):
 
 
 class RequestParser:
-    """`deck` tells which attempt is on; it is asked when a head is complete."""
+    """`deck` tells which attempt a request belongs to; it is asked when a head is complete."""
 
-    def __init__(self, limits: Limits, deck: Callable[[], Deck | None]) -> None:
+    def __init__(self, limits: Limits, deck: Callable[[Request], Deck | None]) -> None:
         self.ready: deque[Request] = deque()
         self.wants_continue = False  # the client waits for "100 Continue"; the reader resets it
         self._limits = limits
@@ -79,7 +79,6 @@ class RequestParser:
         if request is None or self._framing_only:
             return
         self._head_complete = True
-        request.deck = self._deck()
         request.method = self._parser.get_method().decode("ascii")
         request.old = self._parser.get_http_version() == "1.0"
         request.keep_alive = self._parser.should_keep_alive()
@@ -87,6 +86,7 @@ class RequestParser:
             request.upgrade = request.header(b"upgrade").lower()
         length = request.header(b"content-length")
         request.too_large = length.isdigit() and int(length) > self._limits.body
+        request.deck = self._deck(request)
         if request.header(b"expect").lower() == "100-continue":
             self._expect(request)
 

@@ -39,11 +39,14 @@ def play_request(request: Request, address: Address, deck: Deck) -> Play:
 def play_connect(authority: str, deck: Deck) -> Literal["intercept"] | Play:
     """A host of a tool is intercepted, also when passthrough names it: its requests tell more. One
     that only passthrough names is tunnelled unread; any other is blocked, without a certificate
-    being made for it. Raises ValueError for an authority that is none."""
+    being made for it, unless only its requests tell which attempt they belong to. Raises ValueError
+    for an authority that is none."""
     host, port = split_authority(authority, 443)
     if any(tool.pattern.names_host(host, port) for tool in deck.tools):
         return "intercept"
     if any(pattern.names_host(host, port) for pattern in deck.live):
         return deck.tape.passed_through("CONNECT", authority, now_ms=deck.now_ms())
     expected = any(pattern.names_host(host, port) for pattern in deck.unwanted)
+    if deck.is_crowd and not expected:
+        return "intercept"
     return deck.tape.blocked("CONNECT", authority, expected, now_ms=deck.now_ms())

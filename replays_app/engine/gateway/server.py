@@ -1,22 +1,30 @@
 """The gateway: listeners through which agents reach their tools, and get the tape's answers.
 
-One gateway serves one job; one listener serves one agent process, which works at one attempt at a
-time. `load` puts an attempt's deck in, `unload` takes it out. A request belongs to the deck that
-was in when its head arrived; connections of an attempt are closed when it is over. What remains: a
-thread that outlives its attempt and opens a *new* connection during the next one cannot be told
-from it.
+One gateway serves one job; one listener serves one agent process. `load` puts an attempt's deck in,
+`unload` takes it out.
+
+A process works at one attempt at a time. A request belongs to the deck that was in when its head
+arrived; connections of an attempt are closed when it is over. What remains: a thread that outlives
+its attempt and opens a *new* connection during the next one cannot be told from it.
+
+An agent that hands a header on with its calls (`run_header`, marks.py) works at several at a time:
+a request belongs to the attempt that it names, also long after that one is over. One that names
+none of them belongs to the only one in flight, or else to nobody (crowd.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from replays_app.engine.gateway import forward, mcp
 from replays_app.engine.gateway.connection import Connection
+from replays_app.engine.gateway.crowd import crowd_of
 from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.marks import RunHeader, key_in
 from replays_app.engine.gateway.offer import Offer
 from replays_app.engine.gateway.trust import CA_VARIABLES
 from replays_app.engine.gateway.wire import Limits, Request
@@ -43,6 +51,7 @@ CLEARED_ENV = frozenset(
 )
 _SWEEP_S = 5.0
 _BACKLOG = 512
+_REMEMBERED = 1_000  # runs that are over, of one listener
 _SHORTEST_PUBLIC_TOKEN = 16
 
 
@@ -98,17 +107,23 @@ class Gateway:
         return self._upstream
 
     async def listen(
-        self, host: str = "127.0.0.1", port: int = 0, *, token: str | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        token: str | None = None,
+        run_header: RunHeader | None = None,
     ) -> Listener:
         """`port` 0: a free one. `token`: of the tool URL, for an agent that is told it beforehand;
-        None: one that cannot be guessed. Raises OSError when the address cannot be had, ValueError
-        for a token that is too short for an address that other machines reach."""
+        None: one that cannot be guessed. `run_header`: what tells the agent's attempts apart; None:
+        there is one at a time. Raises OSError when the address cannot be had, ValueError for a
+        token that is too short for an address that other machines reach."""
         if token is not None and not _is_loopback(host) and len(token) < _SHORTEST_PUBLIC_TOKEN:
             raise ValueError(
                 f"the tool URL's token has {len(token)} characters; on {host}, which other "
                 f"machines can reach, it needs {_SHORTEST_PUBLIC_TOKEN}"
             )
-        listener = Listener(self, host, token or secrets.token_urlsafe(24))
+        listener = Listener(self, host, token or secrets.token_urlsafe(24), run_header)
         await listener.start(port)
         self._listeners.add(listener)
         return listener
@@ -120,12 +135,17 @@ class Gateway:
 class Listener:
     """Made by `Gateway.listen`."""
 
-    def __init__(self, gateway: Gateway, host: str, token: str) -> None:
+    def __init__(
+        self, gateway: Gateway, host: str, token: str, run_header: RunHeader | None
+    ) -> None:
         self.token = token
         self.limits = gateway.limits
         self.hosts = gateway.hosts
         self.port = 0
-        self.deck: Deck | None = None
+        self._run_header = run_header
+        self._decks: dict[str, Deck] = {}  # of the attempts in flight, by run_key
+        self._over: dict[str, None] = {}  # the runs that ended last
+        self._told: Counter[Deck] = Counter()  # requests that named no attempt, reported by each
         self.offer: Offer = ()  # what the MCP door lists outside of any attempt
         self.told: Offer | None = None  # what it listed last; None: the agent never asked
         self.asks_again = False  # the agent asked in one attempt, and had asked before it
@@ -160,22 +180,48 @@ class Listener:
         env |= {name.lower(): self.url for name in _PROXY_VARIABLES}
         return {**env, "NODE_USE_ENV_PROXY": "1", **self.ca.env()}
 
-    def load(self, deck: Deck) -> None:
-        if self.deck is not None:
+    def load(self, deck: Deck, run: str = "") -> None:
+        """`run`: by which calls name the attempt, where they do (marks.run_key)."""
+        if self._decks and self._run_header is None:
             raise RuntimeError("this listener serves another attempt; unload that first")
-        self.deck = deck
+        self._decks[run] = deck
         self._told_before = self.told is not None
 
-    def unload(self) -> None:
-        """The attempt is over. Its connections close, at the latest after the answer that is under
-        way; until the next `load`, every request is answered with 503."""
-        self.deck = None
-        for connection in [*self._connections]:
-            connection.retire()
+    def unload(self, run: str = "") -> None:
+        """The attempt is over: until the next `load`, each of its requests is answered with 503.
+        Its connections close, at the latest after the answer that is under way, unless they may be
+        those of other attempts too."""
+        deck = self._decks.pop(run, None)
+        if self._run_header is None:
+            for connection in [*self._connections]:
+                connection.retire()
+        elif deck is not None:
+            self._told.pop(deck, None)
+            self._over[run] = None
+            if len(self._over) > _REMEMBERED:
+                self._over.pop(next(iter(self._over)))
+
+    def deck_of(self, request: Request) -> Deck | None:
+        """The attempt that a request belongs to; None: none that is in flight."""
+        if self._run_header is None:
+            return self.whoever()
+        key = key_in(request, self._run_header)
+        if key is not None and (key in self._decks or key in self._over):
+            return self._decks.get(key)
+        return self.whoever()
+
+    def whoever(self) -> Deck | None:
+        """The attempt of a request that says nothing."""
+        if len(self._decks) > 1 and self._run_header is not None:
+            return crowd_of(self._decks.values(), self._run_header, self._told)
+        return next(iter(self._decks.values()), None)
+
+    def is_on(self, deck: Deck) -> bool:
+        return bool(self._decks) if deck.is_crowd else deck in self._decks.values()
 
     async def close(self) -> None:
         self._gateway.forget(self)
-        self.deck = None
+        self._decks.clear()
         if self._sweeping is not None:
             self._sweeping.cancel()
         if self._server is not None:
@@ -210,13 +256,13 @@ class Listener:
 
     async def visit(self, request: Request) -> mcp.Answer:
         """The MCP door's answer; a request that an earlier attempt left behind is in none."""
-        deck = request.deck if request.deck is self.deck else None
+        deck = request.deck if request.deck is not None and self.is_on(request.deck) else None
         offer = self.offer if deck is None else deck.offer
         return await self._gateway.mcp.answer(mcp.Visit(request, deck, offer, self._tell))
 
     def _tell(self, offer: Offer) -> None:
         self.told = offer
-        self.asks_again = self.asks_again or (self.deck is not None and self._told_before)
+        self.asks_again = self.asks_again or (bool(self._decks) and self._told_before)
 
     def sweep(self, now: float) -> None:
         """Close the connections that have been silent for too long. `now`: the loop's time."""
