@@ -59,7 +59,15 @@ def attempt(agent: AgentConfig, of: Session, **options) -> Evidence:
 
 
 def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    """Those that live: one that was killed is there for a moment more, until it is waited for."""
+    return [p for p in psutil.Process().children(recursive=True) if lives(p)]
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 # Tools
