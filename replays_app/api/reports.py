@@ -43,6 +43,7 @@ def status(result: Result, absolute: Callable[[str], str]) -> dict[str, Any]:
                 "guard": row.is_guard,
                 "outcome": row.word,
                 "headline": row.headline,
+                "first_divergence": row.first_divergence or None,
                 "url": url("incident", row.key),
                 "run_url": url("run", row.run.pk) if row.run else None,
             }
@@ -90,7 +91,9 @@ def _case(row: Row, *, strict: bool) -> ET.Element:
         element = ET.SubElement(case, kind, {"message": xml_text(words[:MESSAGE_LIMIT])})
         if kind != "skipped":
             element.set("type", row.word)
-            element.text = xml_text(row.run.problem or words if row.run else words)
+            said = row.run.problem or words if row.run else words
+            parted = f"\nfirst divergence: {row.first_divergence}" if row.first_divergence else ""
+            element.text = xml_text(f"{said}{parted}")
     return case
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from replays_app.cli.results import Attempt, SessionResult
 from replays_app.cli.screen import Screen
-from replays_app.cli.text import duration, one_line, plural
+from replays_app.cli.text import duration, one_line, one_line_indented, plural
+from replays_app.engine import divergence
 from replays_app.engine.values import CheckResult, Outcome
 
 _COLOUR = {
@@ -17,6 +18,8 @@ _COLOUR = {
 _INDENT = " " * 12
 _ANSWER = 500  # characters
 _LOG_LINES = 5
+_ROWS = 12  # of recorded against actual calls
+_OTHERS = 3  # divergences of other attempts that are told
 
 
 def session_block(result: SessionResult, screen: Screen) -> str:
@@ -31,18 +34,23 @@ def session_block(result: SessionResult, screen: Screen) -> str:
     if telling:
         if result.planned > 1 and outcome is not Outcome.PASSED:
             lines.append(f"attempt {telling.number}:")
-        lines += _attempt_lines(telling, screen)
+        lines += _attempt_lines(result, telling, screen)
+        lines += _elsewhere(result, telling)
     return f"\n{_INDENT}".join(lines)
 
 
-def _attempt_lines(attempt: Attempt, screen: Screen) -> list[str]:
+def _attempt_lines(result: SessionResult, attempt: Attempt, screen: Screen) -> list[str]:
     evidence, judgement = attempt.evidence, attempt.judgement
     lines = [_check(check) for check in judgement.checks if check.result == "failed"]
     if judgement.reason:
         lines.append(one_line(judgement.reason, 1_000))
-    divergence = evidence.report.first_divergence
-    if divergence and divergence not in judgement.reason:
-        lines.append(f"first divergence: {one_line(divergence, 500)}")
+    first = evidence.report.first_divergence
+    if first and first not in judgement.reason:
+        lines.append(f"first divergence: {one_line(first, 500)}")
+    records = result.case.session.tool_responses
+    lines += [
+        one_line_indented(line, 500) for line in divergence.lines(evidence, records, most=_ROWS)
+    ]
     lines += [f"note: {one_line(note, 500)}" for note in evidence.report.notes]
     if evidence.answer is not None:
         lines.append(f"answer: {one_line(evidence.answer, _ANSWER) or '(empty)'}")
@@ -52,6 +60,23 @@ def _attempt_lines(attempt: Attempt, screen: Screen) -> list[str]:
         tail = evidence.log_tail.rstrip().splitlines()[-_LOG_LINES:]
         lines += [f"agent's log: {one_line(line)}" for line in tail]
     lines.append(screen.paint(_times(attempt), "dim"))
+    return lines
+
+
+def _elsewhere(result: SessionResult, telling: Attempt) -> list[str]:
+    """Where other attempts left the recording, when it was somewhere else."""
+    at: dict[str, list[str]] = {}
+    for attempt in result.attempts:
+        if first := attempt.evidence.report.first_divergence:
+            at.setdefault(first, []).append(str(attempt.number))
+    at.pop(telling.evidence.report.first_divergence, None)
+    lines = [
+        f"attempt{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:20])}"
+        f"{' …' if len(numbers) > 20 else ''}: first divergence: {one_line(first, 300)}"
+        for first, numbers in list(at.items())[:_OTHERS]
+    ]
+    if len(at) > _OTHERS:
+        lines.append(f"{len(at) - _OTHERS} more divergences in other attempts (see a report, -o)")
     return lines
 
 

@@ -37,6 +37,11 @@ def one_line(text: str, limit: int = 300) -> str:
     return " ".join(shown(text, limit).split())
 
 
+def one_line_indented(text: str, limit: int = 300) -> str:
+    """The same, with the spaces that it begins with."""
+    return " " * (len(text) - len(text.lstrip(" "))) + one_line(text, limit)
+
+
 def duration(ms: float) -> str:
     return f"{ms / 1000:.1f} s" if ms >= 1000 else f"{ms:.0f} ms"
 

@@ -254,6 +254,8 @@ class Tape:
             else {},
             key=asked.key,
             times_recorded=self._matcher.times_recorded(asked) if looping else 0,
+            ignore=asked.ignore,
+            textual=asked.textual,
         )
 
     def _spoken(self, record: int | None) -> str:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.shortcuts import get_object_or_404
 
-from replays_app.models import Agent, Batch, Incident, Project, Run
+from replays_app.models import Agent, Attempt, Batch, Incident, Project, Run
 
 PAGE = 50  # batches on a page
 
@@ -71,9 +71,20 @@ def numbers_of(project: Project, keys: Iterable[str]) -> list[int]:
     return numbers
 
 
+# Where the first attempt that did so left the recording.
+_PARTED = (
+    Attempt.objects.filter(run=OuterRef("pk"))
+    .exclude(first_divergence="")
+    .order_by("number")
+    .values("first_divergence")[:1]
+)
+
+
 def latest_runs(batch: Batch) -> dict[int, Run]:
-    """Incident id to its newest run in the batch, in the incidents' order."""
+    """Incident id to its newest run in the batch, in the incidents' order, each with
+    `.first_divergence` ("" or None: none)."""
     rows = batch.runs.select_related("incident", "contract_revision__contract").only(*_RUN)
+    rows = rows.annotate(first_divergence=Subquery(_PARTED))
     newest = {run.incident_id: run for run in rows.order_by("pk")}
     return dict(sorted(newest.items(), key=lambda item: item[1].incident.number))
 

@@ -44,6 +44,7 @@ class Row:
     word: str  # one of ORDER
     headline: str
     run: Run | None  # without payload; None: it was left out
+    first_divergence: str = ""  # of the first attempt that left the recording
 
     @property
     def shown_word(self) -> str:
@@ -134,6 +135,7 @@ def _row(batch: Batch, run: Run) -> Row:
         word=_word(run),
         headline=run.headline,
         run=run,
+        first_divergence=run.first_divergence or "",
     )
 
 

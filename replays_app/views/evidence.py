@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.utils.safestring import SafeString
 
+from replays_app.engine.divergence import (
+    MOST_KEYS,
+    Difference,
+    blocked_hosts,
+    differences,
+    leaves,
+)
 from replays_app.engine.values import Call, Evidence, Json, Outcome, Report, Step
 from replays_app.engine.values import Judgement as Judged
 from replays_app.models import Attempt, Judgement, Run
@@ -23,11 +31,12 @@ _KINDS = {
 }
 # An extra call that was answered all the same.
 _GIVEN = {"repeated": "repeat", "last": "repeat", "stub": "stub", "passthrough": "live"}
+MISSES = 3  # whose remedy is told above the rows
 _HOW = {
     "exact": "",
     "normalised": "",
     "order": "matched by order",
-    "args_differ": "arguments differ, the next recorded answer was given",
+    "args_differ": "the next recorded answer was given",
     "repeated": "repeat: the same fault again",
     "last": "repeat: the last answer again",
     "stub": "answered by the stub",
@@ -37,7 +46,7 @@ _HOW = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepRow:
     number: int  # from 1
     kind: str
@@ -47,8 +56,26 @@ class StepRow:
     call: Call | None
     how: str
     bar: Bar | None
-    differing: list[tuple[str, Json, Json]]
+    differing: dict[str, tuple[Json, Json]]
     is_first_divergence: bool
+
+    @cached_property
+    def differences(self) -> tuple[Difference, ...]:
+        """Key by key; only of the rows that are shown."""
+        return differences(self.differing)
+
+    @property
+    def is_miss(self) -> bool:
+        """A tool call that the tape could not answer."""
+        return self.call is not None and self.call.how == "miss" and self.call.tool is not None
+
+    @property
+    def shown_differences(self) -> tuple[Difference, ...]:
+        return self.differences[:MOST_KEYS]
+
+    @property
+    def more_differences(self) -> int:
+        return max(0, len(self.differences) - MOST_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +90,38 @@ class AttemptPage:
     checks: list[CheckRow]
     steps: list[StepRow]
     window: Window
+    first: int  # the row that leaves the recording first; 0: none does
     misses: list[Call]
     version_is_claimed: bool
+
+    @property
+    def told_misses(self) -> list[Call]:
+        return self.misses[:MISSES]
+
+    @property
+    def more_misses(self) -> int:
+        return max(0, len(self.misses) - MISSES)
+
+    @property
+    def blocked(self) -> list[tuple[str, int]]:
+        """`METHOD url` and how often."""
+        return blocked_hosts(self.evidence.report) if self.evidence else []
+
+    @property
+    def counts(self) -> list[str]:
+        """What diverged, in numbers; empty when nothing did."""
+        if self.evidence is None:
+            return []
+        report = self.evidence.report
+        misses = sum(c.how != "blocked" for c in self.misses)
+        numbers = (
+            (len(report.args_differ), "call with other arguments", "calls with other arguments"),
+            (misses, "call without a recorded answer", "calls without a recorded answer"),
+            (len(report.unused), "record never asked for", "records never asked for"),
+            (len(report.loops), "loop", "loops"),
+            (len(report.blocked), "blocked request", "blocked requests"),
+        )
+        return [f"{n:,} {one if n == 1 else many}" for n, one, many in numbers if n]
 
     @property
     def was_checked(self) -> bool:
@@ -108,7 +165,7 @@ def show(
         results = Judged.from_json(plain).checks
     answer = evidence.answer if evidence else None
     steps, first = _steps(evidence, records) if evidence else ([], 0)
-    window = Window.at(step or first, len(steps))
+    window = Window.at(step or first or 1, len(steps))
     return AttemptPage(
         attempt=attempt,
         judgement=judgement,
@@ -118,6 +175,7 @@ def show(
         checks=check_rows(run.contract_revision, results),
         steps=steps[window.slice],
         window=window,
+        first=first,
         misses=[c for c in evidence.calls if c.number in set(evidence.report.misses)]
         if evidence
         else [],
@@ -133,7 +191,7 @@ def _is_claimed(run: Run, attempt: Attempt, judgement: Judgement | None) -> bool
 
 
 def _steps(evidence: Evidence, records: list[dict[str, Any]]) -> tuple[list[StepRow], int]:
-    """The rows, and the number of the first one that leaves the recording (1 when none does)."""
+    """The rows, and the number of the first one that leaves the recording (0 when none does)."""
     calls = {c.number: c for c in evidence.calls}
     bars = bars_of_attempt(evidence.calls, evidence.total_ms)
     rows: list[StepRow] = []
@@ -141,8 +199,8 @@ def _steps(evidence: Evidence, records: list[dict[str, Any]]) -> tuple[list[Step
     for number, step in enumerate(_aligned(evidence.report, evidence.calls), 1):
         call = calls.get(step.call) if step.call is not None else None
         record = records[step.record] if _has(records, step.record) else None
-        leaves = not first and _leaves(step, evidence.report)
-        first = number if leaves else first
+        is_first = not first and leaves(step, evidence.report)
+        first = number if is_first else first
         rows.append(
             StepRow(
                 number=number,
@@ -153,16 +211,11 @@ def _steps(evidence: Evidence, records: list[dict[str, Any]]) -> tuple[list[Step
                 call=call,
                 how=_HOW[call.how] if call else "",
                 bar=bars.get(step.call) if step.call is not None else None,
-                differing=[(k, a, b) for k, (a, b) in step.differing.items()],
-                is_first_divergence=leaves,
+                differing=step.differing,
+                is_first_divergence=is_first,
             )
         )
-    return rows, first or 1
-
-
-def _leaves(step: Step, report: Report) -> bool:
-    """A repeat that was answered, and a blocked telemetry call, do not leave the recording."""
-    return step.kind in ("args_differ", "changed", "missing") or step.call in report.misses
+    return rows, first
 
 
 def _aligned(report: Report, calls: tuple[Call, ...]) -> list[Step]:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from lxml import etree
 
+from replays_app.engine.values import Report
 from replays_app.models import Batch
 from replays_app.services import batches, claims, results, tokens
 from tests import factories
@@ -112,6 +113,20 @@ def test_an_agent_that_is_down_could_not_be_judged(ci, batch):
     query = ci.url_of_status.partition("?")[2]
     xml = etree.fromstring(ask(f"{url(batch, 'batch-junit')}?{query}").content)
     assert "refused the connection" in xml.find(".//error").text
+
+
+def test_ci_reads_where_an_agent_left_the_recording_first(ci, batch):
+    (run,) = claims.claim("batch")
+    for number, first in enumerate(("", "call 2: expected a, got <b>", "call 1"), start=1):
+        evidence = factories.evidence(report=Report(first_divergence=first))
+        results.save_attempt(run, number, evidence, factories.judgement("diverged"))
+    results.finish(run)
+    (incident,) = ask(ci.url_of_status).json()["incidents"]
+    assert incident["first_divergence"] == "call 2: expected a, got <b>"
+    query = ci.url_of_status.partition("?")[2]
+    xml = etree.fromstring(ask(f"{url(batch, 'batch-junit')}?{query}").content)
+    assert xml.find(".//error").text.endswith("\nfirst divergence: call 2: expected a, got <b>")
+    assert incident["outcome"] == "Not judged"
 
 
 def test_a_batch_that_was_stopped_is_no_pass(ci, batch):

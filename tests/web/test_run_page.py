@@ -316,14 +316,60 @@ def test_recorded_and_actual_calls_stand_side_by_side_with_the_divergence_first(
         Step(kind="args_differ", record=0, call=1, differing={"id": (7, 8)}),
         Step(kind="extra", call=2),
     )
-    report = Report(steps=steps, first_divergence="call 1: expected id 7", misses=(2,))
+    first = "call 1: expected id 7"
+    report = Report(steps=steps, first_divergence=first, args_differ=(1,), misses=(2,))
     with_evidence(run, calls=calls, report=report)
     page = page_of(team, run)
-    assert page.index("First divergence: call 1: expected id 7") < page.index("step-args_differ")
-    assert "<del>7</del> <ins>8</ins>" in page
+    assert page.index("call 1: expected id 7") < page.index("step-args_differ")
+    assert '<a href="?attempt=1&amp;call=1#call-1">First divergence</a>' in page
+    assert "<del><b>7</b></del>" in page
+    assert "<ins><b>8</b></ins>" in page
+    assert "<li>1 call with other arguments</li><li>1 call without a recorded answer</li>" in page
     assert "Call 2: not recorded; set on_miss" in page
     assert '<tr class="step-args_differ first" id="call-1">' in page
     assert '<tr class="step-extra" id="call-2">' in page
+
+
+def test_arguments_are_told_apart_key_by_key_and_long_ones_where_they_differ(team):
+    run = finished(team, "passed")
+    recorded, sent = ({"text": "same " * 500 + word, "n": 1} for word in ("old <b>", "new"))
+    differing = {"query": (recorded, sent), "trace": (None, "<i>"), "page": (2, None)}
+    call = Call(number=1, tool="orders", door="proxy", how="args_differ", record=0, args={})
+    step = Step(kind="args_differ", record=0, call=1, differing=differing)
+    with_evidence(run, calls=(call,), report=Report(steps=(step,), args_differ=(1,)))
+    page = page_of(team, run)
+    assert "<dt>query.text</dt>" in page
+    assert re.search(r"<del>…[same ]+<b>old &lt;b&gt;</b>&quot;</del>", page)
+    assert re.search(r"<ins>…[same ]+<b>new</b>&quot;</ins>", page)
+    assert '<dt>trace</dt><dd> <span class="quiet">only sent</span> <ins><b>&quot;&lt;i&gt;' in page
+    assert '<dt>page</dt><dd><span class="quiet">only recorded</span> <del><b>2</b></del>' in page
+    assert "same " * 10 not in page
+
+
+def test_of_very_many_misses_the_first_are_told_and_all_are_marked(team):
+    run = finished(team, "diverged")
+    calls = tuple(
+        Call(number=n, tool="loop", door="proxy", how="miss", detail=f"detail {n}.")
+        for n in range(1, 10)
+    )
+    blocked = ("GET http://stranger/",) * 1_200
+    steps = tuple(Step(kind="extra", call=n) for n in range(1, 10))
+    report = Report(steps=steps, misses=tuple(range(1, 10)), blocked=blocked)
+    with_evidence(run, calls=calls, report=report)
+    page = page_of(team, run, role="responder")
+    assert [n for n in range(1, 10) if f"detail {n}." in page] == [1, 2, 3]
+    assert "6 more calls have no recorded answer" in page
+    assert [n for n in range(1, 10) if f"Give call {n} a stub" in page] == list(range(1, 10))
+    assert page.count("http://stranger/") == 1
+    assert "1,200 times" in page
+
+
+def test_the_list_of_attempts_says_where_each_left_the_recording(team):
+    run = finished(team, "passed", "passed")
+    run.attempts.filter(number=2).update(first_divergence="call 1: expected <a>, got b")
+    page = page_of(team, run)
+    row = page.split('id="row-2"')[1].split("</tr>")[0]
+    assert "call 1: expected &lt;a&gt;, got b" in row
 
 
 def test_five_thousand_calls_are_shown_in_parts_from_the_divergence_on(team):

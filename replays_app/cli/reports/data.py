@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from replays_app.cli import VERSION
 from replays_app.cli.results import Attempt, ReplaySummary, SessionResult
+from replays_app.engine.divergence import MOST_KEYS, Row, rows
+from replays_app.engine.formats.session import ToolResponse
 from replays_app.engine.values import Judgement, Outcome
 
 SCHEMA = 1
@@ -62,7 +65,7 @@ def _session(result: SessionResult) -> dict[str, Any]:
         "outcome": result.outcome.value,
         "planned_attempts": result.planned,
         "recording": None if case.recorded is None else _recording(case.recorded),
-        "attempts": [_attempt(attempt) for attempt in result.attempts],
+        "attempts": [_attempt(a, case.session.tool_responses) for a in result.attempts],
     }
 
 
@@ -73,8 +76,11 @@ def _recording(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _attempt(attempt: Attempt, records: Sequence[ToolResponse]) -> dict[str, Any]:
     evidence, judgement = attempt.evidence.to_json(), attempt.judgement.to_json()
+    aligned = rows(attempt.evidence, records)
+    for step, row in zip(evidence["report"]["steps"], aligned, strict=True):
+        step |= _step(row)
     return {
         "number": attempt.number,
         "outcome": judgement["outcome"].value,
@@ -82,6 +88,25 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "answer": evidence.pop("answer"),
         "checks": judgement["checks"],
         **evidence,
+    }
+
+
+def _step(row: Row) -> dict[str, Any]:
+    """What the stored step leaves to be looked up: the recorded call, and the arguments key by key
+    as deep as both sides have the same form."""
+    record = row.record
+    return {
+        "recorded": record and {"tool": record.tool, "args": record.args},
+        "differences": [
+            {
+                "argument": one.argument,
+                "path": one.path,
+                "recorded": one.recorded,
+                "sent": one.sent,
+                "only": one.only or None,
+            }
+            for one in row.differences[:MOST_KEYS]
+        ],
     }
 
 

@@ -10,12 +10,17 @@ import re
 import xml.etree.ElementTree as ET
 
 from replays_app.cli.results import Attempt, ReplaySummary, SessionResult
-from replays_app.cli.text import bounded, visible
+from replays_app.cli.text import bounded, duration, visible
+from replays_app.engine import divergence
 from replays_app.engine.formats.errors import Problem
+from replays_app.engine.formats.session import ToolResponse
 from replays_app.engine.values import Outcome
 
 ANSWER_LIMIT = 20_000
 MESSAGE_LIMIT = 1_000
+LINE_LIMIT = 1_000
+ROWS = 50  # of recorded against actual calls
+ATTEMPTS = 20  # whose divergence is told
 # What XML 1.0 has no way to write, not even escaped; `visible` has replaced most of it already.
 _FORBIDDEN = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -65,14 +70,18 @@ def _session(suite: ET.Element, result: SessionResult) -> None:
     )
     telling = result.telling
     outcome = result.outcome
+    parted = _divergences(result)
     if outcome is not Outcome.PASSED:
         element = ET.SubElement(case, "failure" if outcome is Outcome.FAILED else "error")
         lines = _why(telling) if telling else ["no attempt was made"]
+        score = [result.score] if result.score else []
         element.set("type", outcome.value)
         element.set("message", xml_text(bounded(lines[0], MESSAGE_LIMIT)))
-        element.text = xml_text("\n".join([*([result.score] if result.score else []), *lines]))
-    if telling and telling.evidence.answer is not None:
-        ET.SubElement(case, "system-out").text = xml_text(telling.evidence.answer)
+        element.text = xml_text("\n".join([*score, *lines, *parted]))
+        parted = []
+    said = [telling.evidence.answer] if telling and telling.evidence.answer is not None else []
+    if said or parted:
+        ET.SubElement(case, "system-out").text = xml_text("\n\n".join([*said, *parted]))
 
 
 def _why(attempt: Attempt) -> list[str]:
@@ -80,9 +89,30 @@ def _why(attempt: Attempt) -> list[str]:
     lines = [f"{c.id}: {c.saw}" for c in judgement.checks if c.result == "failed"]
     if judgement.reason:
         lines.append(judgement.reason)
-    if attempt.evidence.report.first_divergence:
-        lines.append(f"first divergence: {attempt.evidence.report.first_divergence}")
     return lines or [str(judgement.outcome)]
+
+
+def _divergences(result: SessionResult) -> list[str]:
+    """Where the attempts left the recording, a block each; what each took, in the bargain."""
+    records = result.case.session.tool_responses
+    found = [_divergence(result, a, records) for a in result.attempts[:ATTEMPTS]]
+    if (more := len(result.attempts) - ATTEMPTS) > 0:
+        found.append(f"{more:,} more attempts are in the other reports")
+    return list(filter(None, found))
+
+
+def _divergence(result: SessionResult, attempt: Attempt, records: tuple[ToolResponse, ...]) -> str:
+    evidence = attempt.evidence
+    first = evidence.report.first_divergence
+    lines = divergence.lines(evidence, records, most=ROWS)
+    lines += [f"note: {note}" for note in evidence.report.notes]
+    if first:
+        lines.insert(0, f"first divergence: {first}")
+    if not lines:
+        return ""
+    which = f"attempt {attempt.number}: " if result.planned > 1 else ""
+    took = f"{duration(evidence.real_ms)} real + {duration(evidence.virtual_ms)} recorded"
+    return "\n".join(bounded(line, LINE_LIMIT) for line in [f"{which}{took}", *lines])
 
 
 def _broken(suite: ET.Element, problem: Problem) -> None:
