@@ -75,7 +75,9 @@ def redactions(counts: Json) -> str:
     found = {str(k): n for k, n in counts.items() if isinstance(n, int) and n > 0}
     if not found:
         return ""
-    said = [_kind(kind, number) for kind, number in found.items()]
+    # The most first: PostgreSQL does not keep the order of a mapping.
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    said = [_kind(kind, number) for kind, number in ordered]
     listed = said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
     return f"{listed} became {'a pseudonym' if sum(found.values()) == 1 else 'pseudonyms'}"
 

@@ -65,7 +65,7 @@ def test_what_the_headline_leaves_out():
         ({"email": 2, "card": 1}, "2 emails and 1 card became pseudonyms"),
         ({"secret": 1}, "1 secret became a pseudonym"),
         ({"iban": 1, "postal address": 2, "date of birth": 3},
-         "1 IBAN, 2 postal addresses and 3 dates of birth became pseudonyms"),
+         "3 dates of birth, 2 postal addresses and 1 IBAN became pseudonyms"),
         ({"field": 2}, "2 named fields became pseudonyms"),
         ({"ticket no": 2}, "2 × ticket no became pseudonyms"),
         ({"email": 0}, ""),

@@ -49,33 +49,33 @@ def test_kills_lose_nothing_and_leave_nothing(site):
         request(site, incidents[number % INCIDENTS])
 
     _, horse = at_work(workers)
-    mid_attempt(site)
+    mid_attempt(site, incidents)
     os.kill(horse, signal.SIGKILL)
 
     asked = requests_through_a_web_server_that_is_killed(site, incidents)
 
-    mid_attempt(site)
+    mid_attempt(site, incidents)
     site.redis().flushall()
 
     victim, horse = at_work(workers)
-    mid_attempt(site)
+    mid_attempt(site, incidents)
     victim.kill()
     victim.wait()
     eventually(lambda: not cmdline(horse), seconds=3, what="the end of the worker's horse")
     site.start_worker()
 
-    hold_and_kill_a_write_transaction(site)
+    hold_and_kill_a_write_transaction(site, incidents)
 
     for number in range(RUNS - Run.objects.count()):
         request(site, incidents[-1 - number % INCIDENTS])
-    mid_attempt(site)
+    mid_attempt(site, incidents)
     redis.kill()
     redis.wait()
-    mid_attempt(site)
+    mid_attempt(site, incidents)
     site.start_redis()
 
     eventually(lambda: not open_runs().exists(), seconds=120, what="the end of all runs")
-    assert Run.objects.count() == RUNS
+    assert Run.objects.count() >= RUNS
     assert asked >= 5
     every_attempt_ended_once()
     # Two horses were killed; what each had in flight was asked for again, and nothing else.
@@ -107,9 +107,15 @@ def open_runs():
     return Run.objects.filter(status__in=[Run.Status.QUEUED, Run.Status.RUNNING])
 
 
-def mid_attempt(site):
-    """Something was asked of an agent that has not ended yet, and much is still to do."""
-    assert open_runs().count() > 2, "the runs ended before the test could kill anything"
+def mid_attempt(site, incidents, much=10):
+    """Something was asked of an agent that has not ended yet, and much is still to do, also where
+    the test is slower than the workers."""
+    for number in range(max(0, much - open_runs().count())):
+        request(site, incidents[-1 - number % INCIDENTS])
+    in_flight(site)
+
+
+def in_flight(site):
     eventually(lambda: site.hits().total() > Attempt.objects.count(), what="an attempt in flight")
 
 
@@ -185,11 +191,12 @@ def post(port, path, headers, version):
         connection.close()
 
 
-def hold_and_kill_a_write_transaction(site):
+def hold_and_kill_a_write_transaction(site, incidents):
     flag = site.folder / "holding"
+    mid_attempt(site, incidents, much=30)
     holder = site.spawn([sys.executable, "-c", HOLDER.format(flag=flag)])
     eventually(flag.exists, what="the open transaction")
-    mid_attempt(site)
+    in_flight(site)
     holder.kill()
     holder.wait()
 
