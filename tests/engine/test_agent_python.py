@@ -520,9 +520,14 @@ def test_what_is_no_tool_is_blocked_and_reported(target, way):
 
 
 def test_a_name_is_blocked_before_it_is_looked_up():
-    evidence = attempt(shop("reaches"), session("direct secret.example 80"))
-    assert evidence.report.blocked == ("CONNECT secret.example:80",)
+    evidence = attempt(shop("reaches"), session("direct secret.example 5432"))
+    assert evidence.report.blocked == ("CONNECT secret.example:5432",)
     assert evidence.answer.startswith("Blocked: the replay blocked a connection to secret.example")
+
+
+def test_a_client_that_knows_no_proxy_is_led_to_the_gateway():
+    evidence = attempt(shop("reaches"), session("direct secret.example 80"))
+    assert evidence.report.blocked == ("GET http://secret.example/",)
 
 
 @pytest.mark.parametrize("way", ["http://127.0.0.1:{port}/x", "direct 127.0.0.1 {port}"])

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from replays_app.engine.agents import preloads
 from replays_app.engine.agents.http import HttpClient
 from replays_app.engine.agents.process import AgentProcess
 from replays_app.engine.agents.python import PythonAgent
@@ -218,15 +219,18 @@ class Pool:
             "FLAKESTORM_MCP_URL": listener.mcp_url,
         }
         cleared: frozenset[str] = frozenset()
+        loaded: tuple[preloads.Preload, ...] = ()
         if self._injection in ("proxy", "hooks"):
-            gateway_env |= listener.proxy_env()
-            cleared = frozenset(CLEARED_ENV)
+            gateway_env |= listener.proxy_env() | preloads.settings(self._agent, listener)
+            cleared = CLEARED_ENV
+            loaded, listener.leads = preloads.PRELOADS, True
         return Surroundings(
             inherited_from=self._environ,
             tool_url=listener.tool_url,
             mcp_url=listener.mcp_url,
             gateway_env=gateway_env,
             cleared=cleared,
+            preloads=loaded,
         )
 
     async def _retire(self, member: Member) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from replays_app.engine.agents.http import HttpClient
+from replays_app.engine.agents.preloads import Preload
 from replays_app.engine.agents.process import AgentProcess
 from replays_app.engine.agents.reach import wants_port
 from replays_app.engine.formats.agent import AgentConfig
@@ -39,6 +40,7 @@ class Surroundings:
     mcp_url: str = ""
     gateway_env: Mapping[str, str] = field(default_factory=dict)
     cleared: frozenset[str] = frozenset()  # names that would lead past the gateway
+    preloads: tuple[Preload, ...] = ()  # for clients that know no proxy
 
 
 class NotReady(Exception):
@@ -84,7 +86,10 @@ def environment(agent: AgentConfig, around: Surroundings, *, port: int) -> dict[
     """
     env = {k: v for k, v in around.inherited_from.items() if k in INHERITED or k[:3] == "LC_"}
     env |= {name: _fill(value, port, around) for name, value in agent.env.items()}
-    return {k: v for k, v in env.items() if k not in around.cleared} | dict(around.gateway_env)
+    env = {k: v for k, v in env.items() if k not in around.cleared} | dict(around.gateway_env)
+    for preload in around.preloads:
+        preload.put_into(env)
+    return env
 
 
 async def start_agent(agent: AgentConfig, around: Surroundings, http: HttpClient) -> Started:

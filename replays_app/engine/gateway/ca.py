@@ -11,7 +11,7 @@ import os
 import ssl
 import tempfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -39,7 +39,7 @@ class CertificateAuthority:
             serialization.NoEncryption(),
         )
         self._name = _common_name("Flakestorm replay CA")
-        self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
+        self._contexts: OrderedDict[tuple[str, ...], ssl.SSLContext] = OrderedDict()
         folder = Path(self._folder.name)
         self.cert_file, self.bundle_file = folder / "ca.pem", folder / "bundle.pem"
         pem = self._make_root().public_bytes(serialization.Encoding.PEM)
@@ -53,11 +53,11 @@ class CertificateAuthority:
             **dict.fromkeys(ADDED_VARIABLES, str(self.cert_file)),
         }
 
-    def context(self, host: str) -> ssl.SSLContext:
-        """A server's context with a certificate for this host name or IP address."""
-        context = self._contexts.get(host)
+    def context(self, *hosts: str) -> ssl.SSLContext:
+        """A server's context with a certificate for these host names or IP addresses."""
+        context = self._contexts.get(hosts)
         if context is None:
-            context = self._contexts[host] = self._make_context(host)
+            context = self._contexts[hosts] = self._make_context(hosts)
             if len(self._contexts) > _CACHED_HOSTS:
                 self._contexts.popitem(last=False)
         return context
@@ -65,8 +65,8 @@ class CertificateAuthority:
     def close(self) -> None:
         self._folder.cleanup()
 
-    def _make_context(self, host: str) -> ssl.SSLContext:
-        leaf = self._make_leaf(host).public_bytes(serialization.Encoding.PEM)
+    def _make_context(self, hosts: Sequence[str]) -> ssl.SSLContext:
+        leaf = self._make_leaf(hosts).public_bytes(serialization.Encoding.PEM)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(["http/1.1"])
         # The standard library reads certificates from files only.
@@ -96,16 +96,13 @@ class CertificateAuthority:
             .sign(self._key, hashes.SHA256())
         )
 
-    def _make_leaf(self, host: str) -> x509.Certificate:
-        try:
-            name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
-        except ValueError:
-            name = x509.DNSName(host)
+    def _make_leaf(self, hosts: Sequence[str]) -> x509.Certificate:
+        names = [_general_name(host) for host in hosts]
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         return (
             self._builder(_common_name("Flakestorm replay"), self._leaf_key.public_key())
-            .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(server, critical=False)
             .add_extension(issuer, critical=False)
@@ -130,3 +127,10 @@ class CertificateAuthority:
 
 def _common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

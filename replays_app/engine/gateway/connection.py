@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from replays_app.engine.gateway import forward, mcp, proxy, tool_url, wire
 from replays_app.engine.gateway.deck import Deck
 from replays_app.engine.gateway.parser import RequestParser, Unreadable
-from replays_app.engine.gateway.tls import TlsLayer
+from replays_app.engine.gateway.tls import TlsLayer, name_wanted
 from replays_app.engine.gateway.wire import Request
 from replays_app.engine.play import Play
 
@@ -41,6 +41,8 @@ class Connection(asyncio.Protocol):
         self._authority = ""  # of an intercepted CONNECT
         self._scheme = ""  # its scheme; empty until the first byte after CONNECT tells
         self._tls: TlsLayer | None = None
+        self._is_led = False  # TLS without a CONNECT: it takes us for the host that it wants
+        self._is_hello = False  # and has not said yet which
         self._tunnelled = False
         self._early = b""  # what came behind a CONNECT before its tunnel was there
         self._retired = False  # its attempt is over: close after the current answer
@@ -92,8 +94,14 @@ class Connection(asyncio.Protocol):
             self._early += data
         elif self._authority and not self._scheme:
             self._open(data)
+        elif self._is_hello:
+            self._greet(data)
         elif self._tls is not None:
             self._decrypt(data)
+        elif self._listener.leads and data[0] == _TLS_HANDSHAKE and self._parser.is_new:
+            self._is_led = self._is_hello = True
+            self._scheme = "https"
+            self._greet(data)
         else:
             self._parse(data)
 
@@ -129,6 +137,38 @@ class Connection(asyncio.Protocol):
         self._tls = TlsLayer(self._listener.ca.context(host.strip("[]").rstrip(".").lower()))
         self._decrypt(data)
 
+    def _greet(self, data: bytes) -> None:
+        """TLS without a CONNECT: the client was led here, and says whom it takes us for."""
+        self._early += data
+        deck, live = self._listener.whoever(), False
+        try:
+            name = name_wanted(self._early)
+            if name is None:
+                return
+            self._authority, self._is_hello = name, False
+            live = bool(name) and deck is not None and proxy.is_live(name, 443, deck)
+            if not live:
+                hosts = [name] if name else proxy.addresses(deck)
+                self._tls = TlsLayer(self._listener.ca.context(*hosts))
+        except (ssl.SSLError, ValueError) as error:
+            self._is_hello = False
+            self._distrusted(error)
+            return
+        if live:
+            assert deck is not None
+            self._join(deck, f"{name}:443")
+        else:
+            early, self._early = self._early, b""
+            self._decrypt(early)
+
+    def _join(self, deck: Deck, authority: str) -> None:
+        """A tunnel without a CONNECT."""
+        request = Request(deck=deck, method="CONNECT", target=authority.encode("ascii"))
+        play = deck.tape.passed_through("CONNECT", authority, now_ms=deck.now_ms())
+        self._playing = (request, deck, play)
+        self._transport.pause_reading()
+        self._task = self._loop.create_task(self._dig(request, deck, play, authority))
+
     def _decrypt(self, data: bytes) -> None:
         assert self._tls is not None
         try:
@@ -143,11 +183,12 @@ class Connection(asyncio.Protocol):
         if self._tls.closed and not self._is_busy():
             self._close()
 
-    def _distrusted(self, error: ssl.SSLError) -> None:
+    def _distrusted(self, error: ssl.SSLError | ValueError) -> None:
         deck = self._listener.whoever()
         if deck is not None and not self._retired:
+            why = getattr(error, "reason", None) or error
             reason = (
-                f"TLS to {self._authority} failed ({error.reason or error}): the agent's HTTP "
+                f"TLS to {self._authority or 'an address'} failed ({why}): the agent's HTTP "
                 "client does not trust the gateway; let it use the CA file of SSL_CERT_FILE, or "
                 "use the tool URL"
             )
@@ -209,7 +250,7 @@ class Connection(asyncio.Protocol):
             detail = "no attempt is running: nothing is replayed now, and no real tool was called"
             self._send(wire.error_response(503, "flakestorm_no_attempt", detail, request=request))
             self._close()
-        elif request.is_connect and not self._authority:
+        elif request.is_connect and not self._scheme:
             self._connect(request, deck)
         else:
             try:
@@ -229,10 +270,14 @@ class Connection(asyncio.Protocol):
             limit = f"{self._limits.body // 2**20:,} MiB"
             return self._refuse(request, deck, 413, f"the request's body is larger than {limit}")
         target = request.target.decode("latin-1")
+        host = request.header(b"host")
         if self._scheme:
-            address = wire.inner_address(target, self._scheme, self._authority)
+            authority = wire.with_port(self._authority, host) if self._is_led else self._authority
+            address = wire.inner_address(target, self._scheme, authority)
         else:
             address = wire.outer_address(target)
+            if not address.scheme and self._listener.is_led(host, address.origin):
+                address = wire.Address("http", host, address.origin)
         if not address.scheme or self._listener.is_own(address.authority):
             return tool_url.play_tool(request, address.origin, self._listener.token, deck)
         return proxy.play_request(request, address, deck)
@@ -305,15 +350,24 @@ class Connection(asyncio.Protocol):
             self._perform(request, deck, verdict)
 
     async def _dig(self, request: Request, deck: Deck, play: Play, authority: str) -> None:
+        greeting = b"" if self._is_led else wire.ESTABLISHED
         try:
             await forward.tunnel(
-                authority, self._transport, self._early, self.connection_lost, self._listener.hosts
+                authority,
+                self._transport,
+                greeting,
+                self._early,
+                self.connection_lost,
+                self._listener.hosts,
             )
         except (OSError, ValueError) as error:
             self._task = self._playing = None
             detail = f"{authority} could not be reached: {str(error) or 'timed out'}"
             deck.tape.end(play, now_ms=deck.now_ms(), status=502, lost=detail)
-            self._fail(502, detail, code="flakestorm_upstream")
+            if self._is_led:
+                self._drop()
+            else:
+                self._fail(502, detail, code="flakestorm_upstream")
             return
         self._task = self._playing = None
         self._tunnelled = True

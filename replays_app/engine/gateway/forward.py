@@ -114,17 +114,19 @@ def _head(answer: aiohttp.ClientResponse, request: Request) -> tuple[bytes, bool
 async def tunnel(
     authority: str,
     agent: asyncio.Transport,
+    greeting: bytes,
     early: bytes,
     lost: Callable[[Exception | None], None],
     hosts: AllowedHosts | None = None,
 ) -> None:
-    """Join the agent's connection with one to `authority`, from now on unread. `early`: what the
-    agent has sent already; `lost` is called when its connection ends. Raises OSError."""
+    """Join the agent's connection with one to `authority`, from now on unread. `greeting`: what the
+    agent waits for; `early`: what it has sent already; `lost` is called when its connection ends.
+    Raises OSError."""
     host, port = split_authority(authority, 443)
     async with asyncio.timeout(_CONNECT_S):
         far = await _reach(lambda: _End(agent), await addresses(hosts, host, port), port)
     agent.set_protocol(_End(far, lost))
-    agent.write(wire.ESTABLISHED)
+    agent.write(greeting)
     far.write(early)
     agent.resume_reading()
 

@@ -32,6 +32,11 @@ class RequestParser:
         self._framing_only = False  # a head was repeated to the parser, for the sake of its body
         self._received = 0  # bytes of the message that is arriving
         self._finished = False
+        self._fed = False  # anything at all
+
+    @property
+    def is_new(self) -> bool:
+        return not self._fed
 
     @property
     def has_begun(self) -> bool:
@@ -44,6 +49,7 @@ class RequestParser:
 
     def feed(self, data: bytes) -> bytes:
         """Gives what follows a CONNECT, which is not for this parser. Raises Unreadable."""
+        self._fed = True
         if self._finished:
             return b""
         self._received += len(data)

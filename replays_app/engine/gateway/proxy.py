@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Literal
 
 from replays_app.engine.gateway.args import call_args
@@ -50,3 +51,28 @@ def play_connect(authority: str, deck: Deck) -> Literal["intercept"] | Play:
     if deck.is_crowd and not expected:
         return "intercept"
     return deck.tape.blocked("CONNECT", authority, expected, now_ms=deck.now_ms())
+
+
+def is_live(host: str, port: int, deck: Deck) -> bool:
+    """Of TLS that was led here: whether it is tunnelled unread. The port is a guess, so that any
+    tool of this host has it intercepted."""
+    return any(pattern.names_host(host, port) for pattern in deck.live) and not any(
+        tool.pattern.host is None or tool.pattern.host.match(host) is not None
+        for tool in deck.tools
+    )
+
+
+def addresses(deck: Deck | None) -> list[str]:
+    """Whom a client may want that gives no name in TLS: it knows an address only."""
+    patterns = [tool.pattern for tool in deck.tools] if deck is not None else []
+    literal = (p.host.literal for p in patterns if p.host is not None)
+    named = [host for host in literal if host is not None and _is_address(host)]
+    return list(dict.fromkeys(("127.0.0.1", "::1", *named)))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

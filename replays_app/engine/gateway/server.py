@@ -26,6 +26,7 @@ from replays_app.engine.gateway.crowd import crowd_of
 from replays_app.engine.gateway.deck import Deck
 from replays_app.engine.gateway.marks import RunHeader, key_in
 from replays_app.engine.gateway.offer import Offer
+from replays_app.engine.gateway.tool_url import is_for_tools
 from replays_app.engine.gateway.trust import CA_VARIABLES
 from replays_app.engine.gateway.wire import Limits, Request
 from replays_app.engine.hosts import AllowedHosts
@@ -40,14 +41,17 @@ if TYPE_CHECKING:
 __all__ = ["CLEARED_ENV", "Deck", "Gateway", "Limits", "Listener"]
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_OTHERS = (
+    *("NO_PROXY", "FTP_PROXY", "GRPC_PROXY", "NO_GRPC_PROXY", "NODE_USE_ENV_PROXY", "SSL_CERT_DIR"),
+    *("GLOBAL_AGENT_HTTP_PROXY", "GLOBAL_AGENT_HTTPS_PROXY", "GLOBAL_AGENT_NO_PROXY"),
+    *(f"npm_config_{name}" for name in ("proxy", "http_proxy", "https_proxy", "noproxy")),
+    "FLAKESTORM_CLIENTS",
+)
 # Of an inherited environment: what would lead an agent around the gateway, or make it distrust it.
 CLEARED_ENV = frozenset(
-    {
-        *_PROXY_VARIABLES,
-        *(name.lower() for name in _PROXY_VARIABLES),
-        *("NO_PROXY", "no_proxy", "NODE_USE_ENV_PROXY", "npm_config_proxy"),
-        *("npm_config_https_proxy", "npm_config_noproxy", "SSL_CERT_DIR", *CA_VARIABLES),
-    }
+    spelt
+    for name in (*_PROXY_VARIABLES, *_OTHERS, *CA_VARIABLES)
+    for spelt in (name, name.lower(), name.upper())
 )
 _SWEEP_S = 5.0
 _BACKLOG = 512
@@ -148,6 +152,8 @@ class Listener:
         self._told: Counter[Deck] = Counter()  # requests that named no attempt, reported by each
         self.offer: Offer = ()  # what the MCP door lists outside of any attempt
         self.told: Offer | None = None  # what it listed last; None: the agent never asked
+        # Agents are led here (agents/preloads): their clients take us for whom they asked for.
+        self.leads = False
         self.asks_again = False  # the agent asked in one attempt, and had asked before it
         self._told_before = False
         self._gateway = gateway
@@ -250,6 +256,14 @@ class Listener:
     def is_own(self, authority: str) -> bool:
         """A client that has both the proxy and a tool URL asks the proxy for it."""
         return authority.lower() in (self._authority, f"localhost:{self.port}")
+
+    def is_led(self, host: str, origin: str) -> bool:
+        """Whether a request without a host in its first line is for another one than this, by its
+        Host header `host`: an own port behind another name is still ours."""
+        if not self.leads or not host or is_for_tools(origin, self.token):
+            return False
+        port = host.rpartition(":")[2]
+        return (port if port.isdigit() else "80") != str(self.port)
 
     def upstream(self) -> aiohttp.ClientSession:
         return self._gateway.upstream

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 
 _PIECE = 65_536
+_LONGEST_HELLO = 65_536  # bytes; a ClientHello is some hundred
 
 
 class TlsLayer:
@@ -46,3 +47,30 @@ class TlsLayer:
 
     def outgoing(self) -> bytes:
         return self._out.read()
+
+
+def name_wanted(hello: bytes) -> str | None:
+    """Of a client's first message, as far as it has come: the host that it wants; empty when it
+    says none, None when more has to come. Raises ssl.SSLError for what is no TLS.
+
+    Read by OpenSSL, in a handshake that goes no further than this."""
+    names: list[str] = []
+
+    def told(_: object, name: str | None, __: object) -> int:
+        names.append((name or "").rstrip(".").lower())
+        return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+
+    if len(hello) > _LONGEST_HELLO:
+        raise ssl.SSLError("the first message of TLS is too long")
+    reader = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    reader.sni_callback = told
+    incoming = ssl.MemoryBIO()
+    incoming.write(hello)
+    try:
+        reader.wrap_bio(incoming, ssl.MemoryBIO(), server_side=True).do_handshake()
+    except ssl.SSLWantReadError:
+        return None
+    except ssl.SSLError:
+        if not names:
+            raise
+    return names[0] if names else ""

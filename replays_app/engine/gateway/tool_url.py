@@ -14,6 +14,11 @@ from replays_app.engine.play import Play
 PREFIX = "/t/"
 
 
+def is_for_tools(origin: str, token: str) -> bool:
+    given, _, _ = origin.partition("?")[0].removeprefix(PREFIX).partition("/")
+    return origin.startswith(PREFIX) and secrets.compare_digest(given.encode(), token.encode())
+
+
 def play_tool(request: Request, origin: str, token: str, deck: Deck) -> Play:
     """`origin`: path and query. What follows the tool's name in the path is the argument `path`.
     The token is a secret: it is in no evidence."""

@@ -90,6 +90,15 @@ def inner_address(target: str, scheme: str, authority: str) -> Address:
     return Address(scheme, authority, outer_address(target).origin)
 
 
+def with_port(name: str, host: str) -> str:
+    """The authority of a request in TLS that was for `name`; only its Host header tells the port.
+    A client that gave no name (it has only an address) is believed."""
+    asked, _, port = host.rpartition(":")
+    if not name:
+        return host
+    return f"{name}:{port}" if port.isdigit() and asked.rstrip(".").lower() == name else name
+
+
 def response(
     status: int,
     headers: Iterable[tuple[str, str]],

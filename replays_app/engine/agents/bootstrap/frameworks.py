@@ -16,7 +16,7 @@ import re
 from typing import Any, Callable, Dict, Mapping, Optional
 
 from . import limits, run
-from .imports import Act, OnImport
+from .imports import OnImport
 
 
 def add_to(on_import: OnImport) -> None:
@@ -252,7 +252,7 @@ def _snake(name: str) -> str:
     return re.sub(r"_+", "_", re.sub(r"[^a-z0-9_]", "_", name.lower())).strip("_")
 
 
-HOOKS: Dict[str, Act] = {
+HOOKS: Dict[str, Callable[[Any], None]] = {
     "langchain_core.tools.base": _langchain,
     "agents.tool": _openai_agents,
     "pydantic_ai.toolsets.function": _pydantic_ai,

@@ -1,17 +1,23 @@
-"""Acts on modules when they are imported: when their own code has run, before anyone has them."""
+"""Acts on modules when they are imported: when their own code has run, before anyone has them.
+
+Every process of an agent loads this when it starts, so it imports nothing that Python has not.
+"""
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.util
 import sys
-from types import ModuleType
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
-Act = Callable[[ModuleType], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any, Callable, Dict, List, Optional, Sequence, Set
+
+    Act = Callable[[ModuleType], None]
 
 
-class OnImport(importlib.abc.MetaPathFinder):
+class OnImport:
+    """A finder in `sys.meta_path`."""
+
     def __init__(self) -> None:
         self._acts: Dict[str, List[Act]] = {}
         self._finding: Set[str] = set()
@@ -36,7 +42,7 @@ class OnImport(importlib.abc.MetaPathFinder):
             return None
         self._finding.add(fullname)
         try:
-            spec = importlib.util.find_spec(fullname)
+            spec = self._found(fullname, path, target)
         finally:
             self._finding.discard(fullname)
         if spec is None or spec.loader is None:
@@ -44,8 +50,16 @@ class OnImport(importlib.abc.MetaPathFinder):
         spec.loader = _Loader(spec.loader, self._acts[fullname])
         return spec
 
+    def _found(self, *asked: Any) -> Any:
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            spec = find(*asked) if find is not None and finder is not self else None
+            if spec is not None:
+                return spec
+        return None
 
-class _Loader(importlib.abc.Loader):
+
+class _Loader:
     def __init__(self, loader: Any, acts: List[Act]) -> None:
         self._loader = loader
         self._acts = acts

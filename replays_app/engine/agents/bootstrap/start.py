@@ -20,16 +20,17 @@ def main() -> None:
     address, folder = sys.argv[1:3]
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    spec = importlib.util.spec_from_file_location(
-        NAME,
-        os.path.join(here, "__init__.py"),
-        submodule_search_locations=[here],
-    )
-    if spec is None or spec.loader is None:
-        raise ImportError(here)
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = package
-    spec.loader.exec_module(package)
+    if NAME not in sys.modules:  # agents/preloads/python has put it there
+        spec = importlib.util.spec_from_file_location(
+            NAME,
+            os.path.join(here, "__init__.py"),
+            submodule_search_locations=[here],
+        )
+        if spec is None or spec.loader is None:
+            raise ImportError(here)
+        package = importlib.util.module_from_spec(spec)
+        sys.modules[NAME] = package
+        spec.loader.exec_module(package)
     sys.argv = sys.argv[:1]
     importlib.import_module(NAME + ".host").main(address)
 

@@ -1,0 +1,332 @@
+"""Clients that know no proxy, or are told of none, are led to the gateway by what is preloaded."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from replays_app.engine.agents import preloads
+from replays_app.engine.agents.starting import Surroundings
+from replays_app.engine.agents.starting import environment as agent_environment
+from replays_app.engine.gateway import forward
+from replays_app.engine.gateway.ca import CertificateAuthority
+from replays_app.engine.gateway.server import CLEARED_ENV
+from replays_app.engine.replay import Replayer
+from tests.fakes.clients import python as python_clients
+from tests.fakes.gateways import gateway_beside, make_agent, make_session
+from tests.fakes.tool_server import ToolServer
+
+TIMEOUT_S = 30
+PYTHON = [sys.executable, python_clients.__file__]
+AGENT = Path(python_clients.__file__).with_name("agent.py")
+
+
+@pytest.fixture(scope="module")
+def beside():
+    with gateway_beside() as running:
+        assert running.gateway.ca  # made once, before many ask for it
+        yield running
+
+
+@pytest.fixture
+def listener(beside):
+    made = beside.listen()
+    made.leads = True
+    yield made
+    beside.run(made.close())
+
+
+@pytest.fixture(scope="module")
+def real():
+    """Two real tools on this machine; every client here trusts neither."""
+    authority = CertificateAuthority()
+    with ToolServer() as plain, ToolServer(tls=authority.context("127.0.0.1")) as secure:
+        yield plain, secure
+        assert plain.hits == secure.hits == []
+    authority.close()
+
+
+def agent_for(plain, secure, **fields):
+    tools = {
+        "search": {"match_url": (f"POST {secure}/search",)},
+        "quote": {"match_url": (f"{plain}/quote/{{symbol}}",)},
+        "news": {"match_url": (f"{secure}/news",)},
+    }
+    return make_agent(tools=tools, **fields)
+
+
+def recording(mark="x"):
+    return make_session(
+        {"tool": "search", "args": {"q": "one"}, "response": f"one {mark}"},
+        {"tool": "search", "args": {"q": "two"}, "response": f"two {mark}"},
+        {"tool": "quote", "args": {"symbol": "ACME"}, "response": f"quote {mark}"},
+        {"tool": "news", "args": {"topic": "ACME"}, "response": f"news {mark}"},
+    )
+
+
+def environment(listener, agent, **own):
+    """As an agent gets it (engine/agents/pool.py)."""
+    env = {k: v for k, v in os.environ.items() if k not in CLEARED_ENV}
+    env |= {**own, **listener.proxy_env(), **preloads.settings(agent, listener)}
+    for preload in preloads.PRELOADS:
+        preload.put_into(env)
+    return env
+
+
+def run(words, env, **how):
+    ran = subprocess.run(
+        words, env=env, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **how
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "flakestorm" not in ran.stderr
+    return ran.stdout
+
+
+NAMED = ("http://tools.test", "https://tools.test")
+
+
+@pytest.mark.parametrize("client", [*python_clients.SYNC, *python_clients.ASYNC])
+def test_a_python_client_gets_its_recording_and_no_real_tool_is_reached(
+    beside, listener, real, client
+):
+    for plain, secure in (NAMED, (real[0].url, real[1].url)):
+        agent = agent_for(plain, secure)
+        with beside.attempt(listener, recording(), agent) as attempt:
+            said = run([*PYTHON, client, plain, secure], environment(listener, agent))
+        assert json.loads(said) == ["one x", "two x", "quote x", "news x"]
+        assert attempt.hows == ["exact"] * 4
+        assert {call.door for call in attempt.calls} == {"proxy"}
+        assert attempt.report.identical
+
+
+@pytest.mark.parametrize("client", ["http.client", "aiohttp"])
+def test_twenty_replays_at_once_never_see_each_others_recording(beside, client):
+    agent = agent_for(*NAMED)
+
+    def replay(number):
+        listener = beside.listen()
+        listener.leads = True
+        with beside.attempt(listener, recording(f"of {number}"), agent) as attempt:
+            said = run([*PYTHON, client, *NAMED], environment(listener, agent))
+        beside.run(listener.close())
+        return json.loads(said), attempt.hows
+
+    with ThreadPoolExecutor(20) as threads:
+        results = list(threads.map(replay, range(20)))
+    for number, (said, hows) in enumerate(results):
+        assert said == [f"{tool} of {number}" for tool in ("one", "two", "quote", "news")]
+        assert hows == ["exact"] * 4
+
+
+ASKS = """
+import http.client, sys
+for authority in sys.argv[1:]:
+    connection = http.client.HTTPConnection(authority, timeout=10)
+    connection.request("GET", "/x")
+    print(connection.getresponse().status)
+"""
+
+
+def test_what_listens_on_this_machine_is_the_agents_own_unless_it_is_a_tool(beside, listener):
+    with ToolServer() as own, ToolServer() as tool:
+        agent = make_agent(tools={"t": {"match_url": (f"http://localhost:{tool.port}/t",)}})
+        with beside.attempt(listener, make_session(), agent) as attempt:
+            places = [
+                f"{host}:{at.port}" for at in (own, tool) for host in ("127.0.0.1", "localhost")
+            ]
+            said = run([sys.executable, "-c", ASKS, *places], environment(listener, agent))
+        assert said.split() == ["200", "200", "403", "403"]
+        assert len(own.hits) == 2
+        assert tool.hits == []
+    assert attempt.report.blocked[0] == f"GET http://127.0.0.1:{tool.port}/x"
+
+
+@pytest.mark.parametrize("ports", ["80", "8080"])
+def test_a_host_that_is_no_tool_is_blocked_and_reported(beside, listener, ports):
+    with beside.attempt(listener, make_session(), agent_for(*NAMED)) as attempt:
+        env = environment(listener, agent_for(*NAMED))
+        assert run([sys.executable, "-c", ASKS, f"unknown.test:{ports}"], env) == "403\n"
+    at = "" if ports == "80" else f":{ports}"
+    assert attempt.report.blocked == (f"GET http://unknown.test{at}/x",)
+
+
+DATABASE = """
+import socket, sys
+try:
+    socket.create_connection(("database.invalid", 5432), timeout=10)
+except socket.gaierror:
+    print("looked up")
+"""
+
+
+def test_what_is_no_http_is_left_alone(beside, listener):
+    agent = agent_for(*NAMED)
+    with beside.attempt(listener, make_session(), agent) as attempt:
+        assert run([sys.executable, "-c", DATABASE], environment(listener, agent)) == "looked up\n"
+    assert attempt.calls == ()
+
+
+TRUSTS = """
+import http.client, ssl, sys
+live = ssl.create_default_context(cafile=sys.argv[1])
+for host in sys.argv[2:]:
+    connection = http.client.HTTPSConnection(host, timeout=10, context=live)
+    connection.request("GET", "/x")
+    print(connection.getresponse().read().decode())
+"""
+
+
+def test_a_host_that_stays_live_is_tunnelled_unread_and_another_root_is_no_obstacle(
+    beside, listener, monkeypatch
+):
+    # The gateway looks the live host up; nobody has the name but this test.
+    async def here(hosts, host, port):
+        assert (host, port) == ("live.test", 443)
+        return ["127.0.0.1"]
+
+    authority = CertificateAuthority()
+    with ToolServer(tls=authority.context("live.test")) as server:
+        reach = forward._reach
+        monkeypatch.setattr(forward, "addresses", here)
+        monkeypatch.setattr(forward, "_reach", lambda end, at, _: reach(end, at, server.port))
+        agent = agent_for(*NAMED, passthrough=("https://live.test/*",))
+        session = make_session({"tool": "news", "response": "recorded"})
+        with beside.attempt(listener, session, agent) as attempt:
+            words = [sys.executable, "-c", TRUSTS, str(authority.cert_file)]
+            said = run([*words, "live.test", "tools.test"], environment(listener, agent))
+        assert said.splitlines()[0] == '{"real": true, "path": "/x"}'
+        assert "flakestorm_divergence" in said.splitlines()[1]
+        assert [hit.path for hit in server.hits] == ["/x"]
+    authority.close()
+    assert [(call.how, call.url) for call in attempt.calls] == [
+        ("passthrough", "live.test:443"),
+        ("blocked", "https://tools.test/x"),
+    ]
+
+
+OWN = """
+import sitecustomize, sys, http.client
+print(sitecustomize.__file__, sitecustomize.own, sys.path.count(sys.argv[1]))
+print(http.client.HTTPConnection.connect.__wrapped__ is not None)
+"""
+
+
+def test_a_sitecustomize_of_the_agents_own_runs_too(listener, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("own = 'mine'")
+    env = environment(listener, make_agent(), PYTHONPATH=str(tmp_path))
+    said = run([sys.executable, "-c", OWN, preloads.PYTHON.value], env)
+    assert said.splitlines() == [f"{tmp_path / 'sitecustomize.py'} mine 0", "True"]
+
+
+def test_a_sitecustomize_of_the_agents_own_that_fails_is_told_of_as_ever(listener, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import nothing_like_it")
+    env = environment(listener, make_agent(), PYTHONPATH=str(tmp_path))
+    words = [sys.executable, "-c", "import http.client as h; print(h.HTTPConnection.connect)"]
+    ran = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    assert "nothing_like_it" in ran.stderr
+    assert "connect" in ran.stdout
+
+
+@pytest.mark.parametrize("told", ["{", "{}", '{"gateway": 1}'])
+def test_whatever_goes_wrong_is_said_and_the_agent_runs(listener, told):
+    env = {**environment(listener, make_agent()), preloads.SETTINGS: told}
+    words = [sys.executable, "-c", "import http.client; print('runs')"]
+    ran = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    assert ran.stdout == "runs\n"
+    assert "flakestorm: " in ran.stderr
+    assert "go past the gateway" in ran.stderr
+
+
+def test_a_library_that_is_not_as_expected_is_left_as_it_is(listener, tmp_path):
+    folder = tmp_path / "aiohttp"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "connector.py").write_text("import socket\nname = 'another'")
+    env = environment(listener, make_agent(), PYTHONPATH=str(tmp_path))
+    words = [sys.executable, "-c", "import aiohttp.connector as c; print(c.name)"]
+    ran = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    assert ran.stdout == "another\n"
+    assert "connections of aiohttp.connector may go past the gateway" in ran.stderr
+
+
+def old_pythons():
+    """Of pyenv, if there is one."""
+    found = sorted(Path.home().glob(".pyenv/versions/*/bin/python"))
+    return [path for path in found if path.parts[-3].rpartition(".")[0] != "3.11"]
+
+
+def test_other_versions_of_python_are_led_too_or_left_alone(beside, listener):
+    if not old_pythons():
+        pytest.skip("there is no other Python on this machine")
+    agent = agent_for(*NAMED)
+    for python in old_pythons():
+        version = tuple(int(part) for part in python.parts[-3].split(".")[:2])
+        env = environment(listener, agent)
+        if version < (3, 8):
+            assert run([str(python), "-c", "print('runs')"], env) == "runs\n"
+            continue
+        with beside.attempt(listener, recording(), agent) as attempt:
+            said = run([str(python), PYTHON[1], "http.client", *NAMED], env)
+        assert json.loads(said) == ["one x", "two x", "quote x", "news x"], python
+        assert attempt.hows == ["exact"] * 4
+
+
+# What the caller's environment, or the agent's own block, must not lead past the gateway.
+LEADING_AWAY = [
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "FTP_PROXY", "GRPC_PROXY"),
+    *("npm_config_proxy", "npm_config_http_proxy", "npm_config_https_proxy", "npm_config_noproxy"),
+    *("GLOBAL_AGENT_HTTP_PROXY", "GLOBAL_AGENT_HTTPS_PROXY", "GLOBAL_AGENT_NO_PROXY"),
+    *("NO_GRPC_PROXY", "NODE_EXTRA_CA_CERTS", "NODE_USE_ENV_PROXY", "SSL_CERT_FILE"),
+    *("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "PIP_CERT"),
+    *("GIT_SSL_CAINFO", "DENO_CERT", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "FLAKESTORM_CLIENTS"),
+]
+JOINED = ("PYTHONPATH", "NODE_OPTIONS", "JAVA_TOOL_OPTIONS")
+
+
+def started_with(listener, *, ours, own):
+    """The environment of an agent that is started, of which `own` is its own block."""
+    agent = make_agent(endpoint="http://127.0.0.1:{port}/", start="x", env=own)
+    around = Surroundings(
+        inherited_from=ours,
+        gateway_env={**listener.proxy_env(), **preloads.settings(agent, listener)},
+        cleared=CLEARED_ENV,
+        preloads=preloads.PRELOADS,
+    )
+    return agent_environment(agent, around, port=1)
+
+
+@pytest.mark.parametrize("name", [*LEADING_AWAY, *(n.lower() for n in LEADING_AWAY if n.isupper())])
+def test_neither_the_callers_variables_nor_the_agents_own_lead_past_the_gateway(listener, name):
+    without = started_with(listener, ours={}, own={})
+    assert "away" not in "".join(without.values())
+    assert started_with(listener, ours={name: "away"}, own={}) == without
+    assert started_with(listener, ours={}, own={name: "away"}) == without
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_what_the_agent_itself_has_its_language_load_is_kept_and_the_callers_is_not(listener, name):
+    without = started_with(listener, ours={}, own={})
+    assert started_with(listener, ours={name: "theirs"}, own={}) == without
+    joined = started_with(listener, ours={}, own={name: "own"})
+    assert "own" in joined.pop(name)
+    assert joined == {k: v for k, v in without.items() if k != name}
+
+
+def test_an_agent_that_a_replay_starts_is_led(real):
+    words = ["python", str(AGENT), "{port}", "http.client", real[0].url, real[1].url]
+    agent = agent_for(
+        *(server.url for server in real), endpoint="http://127.0.0.1:{port}/", start=tuple(words)
+    )
+
+    async def replay():
+        async with Replayer(agent, wanted=2) as replayer:
+            return await asyncio.gather(*(replayer.attempt(recording(n)) for n in range(2)))
+
+    for number, evidence in enumerate(asyncio.run(replay())):
+        assert evidence.answer == f"one {number} | two {number} | quote {number} | news {number}"
+        assert evidence.report.identical
