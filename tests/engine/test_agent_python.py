@@ -520,7 +520,7 @@ def test_what_is_no_tool_is_blocked_and_reported(target, way):
 
 
 def test_a_name_is_blocked_before_it_is_looked_up():
-    evidence = attempt(shop("reaches"), session("direct secret.example 5432"))
+    evidence = attempt(shop("reaches"), session("socket secret.example 5432"))
     assert evidence.report.blocked == ("CONNECT secret.example:5432",)
     assert evidence.answer.startswith("Blocked: the replay blocked a connection to secret.example")
 

@@ -210,7 +210,8 @@ def test_a_host_that_stays_live_is_tunnelled_unread_and_another_root_is_no_obsta
 
 
 OWN = """
-import sitecustomize, sys, http.client
+import sys, http.client
+sitecustomize = sys.modules["sitecustomize"]
 print(sitecustomize.__file__, sitecustomize.own, sys.path.count(sys.argv[1]))
 print(http.client.HTTPConnection.connect.__wrapped__ is not None)
 """

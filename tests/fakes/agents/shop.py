@@ -4,6 +4,7 @@ import asyncio
 import functools
 import http.client
 import os
+import socket
 import sys
 import threading
 import time
@@ -274,6 +275,9 @@ def reaches(input):
         if input.startswith("direct"):
             host, port = input.split()[1:]
             http.client.HTTPConnection(host, int(port), timeout=5).request("GET", "/")
+            return "reached"
+        if input.startswith("socket"):
+            socket.create_connection(input.split()[1:], timeout=5).close()
             return "reached"
         return urllib.request.urlopen(input, timeout=5).read().decode()
     except OSError as error:
