@@ -151,6 +151,7 @@ def seed(rows: int) -> dict[str, str]:
         "run": at("run", run.pk),
         "overview": at("project"),
         "revisions": at("incident-revisions", first.key),
+        "tools of an incident": at("incident-tools", first.key),
         "contracts": at("contracts"),
         "contract": at("contract", first.contract.pk),
         "contract, dry run": at("contract-try", first.contract.pk, 1),

@@ -190,6 +190,40 @@ def replay_stub(**options: Any) -> int:
     return add_stubs(Options(**options))
 
 
+@replay.command("tool")
+@click.argument("file", metavar="FILE", type=_PATH)
+@click.argument("tool", metavar="[TOOL]", required=False)
+@click.option(
+    "--on-miss",
+    type=click.Choice(["repeat_fault", "fail", "last", "stub", "passthrough", "default"]),
+    help="What a call without a recorded answer gets.",
+)
+@click.option(
+    "--match",
+    type=click.Choice(["auto", "exact", "sequence", "default"]),
+    help="How a call finds its record; without TOOL: for all tools.",
+)
+@click.option(
+    "--ignore-arg", multiple=True, metavar="NAME", help="An argument that does not matter."
+)
+@click.option(
+    "--compare-arg", multiple=True, metavar="NAME", help="An argument that matters again."
+)
+@click.option("-o", "--output", type=_PATH, help="Where to write it.  [default: stdout]")
+@click.option("--no-color", is_flag=True, help="No colour (NO_COLOR=1 does the same).")
+def replay_tool(**options: Any) -> int:
+    """Say how a tool of a replay file is replayed.
+
+    `default` takes a setting out: what the agent's configuration says holds again. Comments of the
+    file are not kept.
+
+    Exit codes: 0 written, 2 it cannot be done.
+    """
+    from replays_app.cli.tool_setting import Options, set_tool
+
+    return set_tool(Options(**options))
+
+
 @cli.command("mcp-stdio", add_help_option=False)
 def mcp_stdio() -> int:
     """Serve a replay's recorded tools to an agent that starts its MCP servers.

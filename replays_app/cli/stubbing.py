@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from replays_app.cli.main import UNUSABLE
+from replays_app.cli.one_session import put_session, session_in
 from replays_app.cli.screen import Screen
 from replays_app.cli.text import one_line, plural
-from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.errors import FormatError, Problem
-from replays_app.engine.formats.session import read_session, session_to_value
 from replays_app.engine.formats.session_file import load_file
-from replays_app.engine.formats.writing import to_json, to_yaml
 from replays_app.engine.stubs import proposal, with_stub
 from replays_app.engine.values import Json
 
@@ -46,16 +43,11 @@ def add_stubs(options: Options) -> int:
     """The exit code: 0, or 2 with what was seen and what would do."""
     screen = Screen(no_color=options.no_color)
     try:
-        value = _session(options.file)
+        value = session_in(options.file)
         calls = _calls(options, str(value["id"]))
         for call in calls:
             value = with_stub(value, call.tool, _stub(options, call, value))
-        read_session(value, Document(value, str(options.file)))
-        text = _written(value, options.output or options.file)
-        if options.output is None:
-            sys.stdout.write(text)
-        else:
-            _write(options.output, text)
+        put_session(value, options.file, options.output)
     except FormatError as error:
         for problem in error.problems:
             screen.error(one_line(str(problem), 2_000))
@@ -64,14 +56,6 @@ def add_stubs(options: Options) -> int:
     tools = ", ".join(dict.fromkeys(call.tool for call in calls))
     screen.note(one_line(f"{plural(len(calls), 'stub')} for {tools}{where}", 2_000))
     return 0
-
-
-def _session(path: Path) -> dict[str, Json]:
-    documents = load_file(path)
-    if len(documents) != 1:
-        message = f"holds {len(documents)} documents, must be one session"
-        raise FormatError([Problem(message, source=str(path))])
-    return session_to_value(read_session(documents[0].value, documents[0]))
 
 
 def _calls(options: Options, session_id: str) -> list[Missed]:
@@ -142,22 +126,6 @@ def _json_or_text(text: str) -> Json:
     except (ValueError, RecursionError):
         return text
     return value
-
-
-def _written(value: dict[str, Json], path: Path) -> str:
-    return to_json(value) if path.suffix.lower() == ".json" else to_yaml(value)
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_bytes(text.encode("utf-8", "backslashreplace"))
-        beside.replace(path)
-    except OSError as error:
-        raise FormatError(
-            [Problem(f"cannot be written: {error.strerror}", source=str(path))]
-        ) from error
 
 
 def _refused(option: str, message: str) -> FormatError:

@@ -176,6 +176,23 @@ def leaves(step: Step, report: Report) -> bool:
     return step.kind in ("args_differ", "changed", "missing") or step.call in report.misses
 
 
+def repeatable(evidence: Evidence) -> frozenset[int]:
+    """Misses by `Call.number` whose very call was answered from a record before: `on_miss: last`
+    would answer them."""
+    missed = {c.tool for c in evidence.calls if c.how == "miss" and c.tool is not None}
+    given: set[tuple[str | None, str]] = set()
+    found: set[int] = set()
+    for call in evidence.calls:
+        if call.tool not in missed:
+            continue
+        key = call.tool, canonical(normalise(call.args))
+        if call.record is not None:
+            given.add(key)
+        elif call.how == "miss" and key in given:
+            found.add(call.number)
+    return frozenset(found)
+
+
 def blocked_hosts(report: Report) -> list[tuple[str, int]]:
     """`METHOD url` and how often, in the order of the first."""
     return list(Counter(report.blocked).items())

@@ -13,13 +13,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
-from replays_app.engine.formats.session import Stub, ToolResponse
+from replays_app.engine.formats.session import Match, OnMiss, Stub, ToolMatch, ToolResponse
 from replays_app.engine.values import How, Json
-
-Match = Literal["auto", "exact", "sequence"]
-OnMiss = Literal["repeat_fault", "fail", "last", "stub", "passthrough"]
 
 # A JSON number. Longer digits are identifiers rather than quantities.
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,30})(\.\d{1,30})?([eE][+-]?\d{1,2})?", re.ASCII)
@@ -84,6 +80,7 @@ class Asked:
     ignore: frozenset[str]
     on_miss: OnMiss
     stubs: Sequence[Stub] = ()
+    match: ToolMatch | None = None  # of this tool; None: as for all
 
     @cached_property
     def key(self) -> tuple[str, str]:
@@ -210,7 +207,7 @@ class Matcher:
 
     def _guess(self, asked: Asked, alone: bool) -> Found | None:
         candidates = self._candidates(asked.tool)
-        if not candidates or not alone or self._match == "exact":
+        if not candidates or not alone or (asked.match or self._match) == "exact":
             return None
         return Found("args_differ", candidates[0])
 

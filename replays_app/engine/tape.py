@@ -15,8 +15,17 @@ from typing import TypedDict, Unpack
 from replays_app.engine.clock import HOLD_MS, Interval, VirtualClock
 from replays_app.engine.formats.config import AgentConfig
 from replays_app.engine.formats.errors import FormatError, Problem
-from replays_app.engine.formats.session import Latency, Session, Stub, ToolReplay, ToolResponse
-from replays_app.engine.matching import Asked, Match, Matcher, OnMiss, differing
+from replays_app.engine.formats.session import (
+    Latency,
+    Match,
+    OnMiss,
+    Session,
+    Stub,
+    ToolMatch,
+    ToolReplay,
+    ToolResponse,
+)
+from replays_app.engine.matching import Asked, Matcher, differing
 from replays_app.engine.play import KEPT_URL, Play
 from replays_app.engine.report import LOOP_FLOOR, Remark, build_report, spoken
 from replays_app.engine.values import Call, Door, How, Json, Report
@@ -36,6 +45,7 @@ class ToolSettings:
     stub: Json = None
     ignore_args: frozenset[str] = frozenset()
     stubs: tuple[Stub, ...] = ()
+    match: ToolMatch | None = None  # None: as for all tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,11 @@ class TapeSettings:
                 raise FormatError([Problem(message, field=f"replay.tools.{name}.stub")])
             ignore = {*replay.ignore_args, *(rule.ignore_args if rule else ())}
             tools[name] = ToolSettings(
-                on_miss or "repeat_fault", replay.stub, frozenset(ignore), replay.stubs
+                on_miss=on_miss or "repeat_fault",
+                stub=replay.stub,
+                ignore_args=frozenset(ignore),
+                stubs=replay.stubs,
+                match=replay.match or (rule.match if rule else None),
             )
         return cls(
             match=session.replay.match or agent.match,
@@ -123,7 +137,15 @@ class Tape:
         if self._is_full():
             return self._overflow(**seen)
         settings = self._settings.tool(tool)
-        asked = Asked(tool, args, textual, settings.ignore_args, settings.on_miss, settings.stubs)
+        asked = Asked(
+            tool,
+            args,
+            textual,
+            settings.ignore_args,
+            settings.on_miss,
+            settings.stubs,
+            settings.match,
+        )
         expected = self._matcher.expected(tool)
         found = self._matcher.find(asked, alone=not self._in_flight[tool])
         # Only the proxy is told where the live tool is, and a hook stands in its place.

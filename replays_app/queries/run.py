@@ -14,13 +14,13 @@ from replays_app.models import Attempt, Judgement, Project, Run, SessionRevision
 def run_by_id(project: Project, pk: int) -> Run:
     run = get_object_or_404(
         Run.objects.select_related(
-            "incident",
+            "incident__session__current",
             "version__agent",
             "contract_revision__contract",
             "session_revision__session",
             "count",
             "requested_by",
-        ).defer("session_revision__body"),
+        ).defer("session_revision__body", "incident__session__current__body"),
         project=project,
         pk=pk,
     )

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.utils import timezone
@@ -125,6 +126,12 @@ def call_text(tool: str | None, args: Any, url: str = "") -> SafeString:
             )
         )
     return format_html('<b class="tool">{}</b>({})', visible_line(tool), shown)
+
+
+@register.simple_tag
+def with_tool(name: str) -> str:
+    """The query that names a tool, for a link."""
+    return urlencode({"tool": name}, errors="replace")
 
 
 @register.filter

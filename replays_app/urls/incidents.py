@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from replays_app.views import home, incidents, runs, stubs, triage
+from replays_app.views import home, incidents, runs, stubs, tool_settings, triage
 
 project = [
     path("incidents/", incidents.incident_list, name="incidents"),
@@ -16,6 +16,8 @@ project = [
     path("runs/<int:pk>/attempts/<int:number>.json", runs.evidence_json, name="evidence"),
     path("runs/<int:pk>/stop/", runs.stop, name="run-stop"),
     path("runs/<int:pk>/again/", runs.again, name="run-again"),
+    path("incidents/<str:key>/tools/", tool_settings.tools_page, name="incident-tools"),
+    path("runs/<int:pk>/tool/", tool_settings.change, name="run-tool"),
     path("runs/<int:pk>/stub/", stubs.stub, name="run-stub"),
 ]
 site = [path("", home.home, name="home")]

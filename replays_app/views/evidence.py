@@ -14,6 +14,7 @@ from replays_app.engine.divergence import (
     blocked_hosts,
     differences,
     leaves,
+    repeatable,
 )
 from replays_app.engine.values import Call, Evidence, Json, Outcome, Report, Step
 from replays_app.engine.values import Judgement as Judged
@@ -70,6 +71,13 @@ class StepRow:
         return self.call is not None and self.call.how == "miss" and self.call.tool is not None
 
     @property
+    def arguments(self) -> list[str]:
+        """Names of arguments that differ, which could be ignored."""
+        if self.call is None or self.call.tool is None:
+            return []
+        return list(self.differing)[:MOST_KEYS]
+
+    @property
     def shown_differences(self) -> tuple[Difference, ...]:
         return self.differences[:MOST_KEYS]
 
@@ -92,6 +100,7 @@ class AttemptPage:
     window: Window
     first: int  # the row that leaves the recording first; 0: none does
     misses: list[Call]
+    repeatable: frozenset[int]  # calls that would get an answer if the last one were repeated
     version_is_claimed: bool
 
     @property
@@ -179,6 +188,7 @@ def show(
         misses=[c for c in evidence.calls if c.number in set(evidence.report.misses)]
         if evidence
         else [],
+        repeatable=repeatable(evidence) if evidence else frozenset(),
         version_is_claimed=_is_claimed(run, attempt, judgement),
     )
 

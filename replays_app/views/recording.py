@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from replays_app.engine.contracts.judge import judge_recording, proof_sentence, would_catch
 from replays_app.engine.formats.errors import FormatError
+from replays_app.engine.tool_settings import match_of, tools_of
 from replays_app.engine.values import CheckResult, Judgement
 from replays_app.models import ContractRevision, SessionRevision
 from replays_app.services.contracts import contract_of
@@ -70,6 +71,7 @@ class Recording:
     checks: list[CheckRow]
     proof: str  # what the contract says of the recorded answer, in a sentence
     is_caught: bool | None
+    settings: list[str]  # how its tools are replayed, where that is not left to the agent
     problem: str = ""
     erased: str = ""  # when, by whom and why, in a sentence; nothing else is left then
 
@@ -98,9 +100,25 @@ def show(
         checks=check_rows(contract, results),
         proof=proof_sentence(judgement) if contract and body and not problem else "",
         is_caught=would_catch(judgement),
+        settings=_settings(body),
         problem=problem,
         erased="" if body else erased_sentence(session),
     )
+
+
+def _settings(body: dict[str, Any]) -> list[str]:
+    """A line for all tools and for each of the first ten that have settings of their own."""
+    match = match_of(body)
+    lines = [f"match of all tools: {match}"] if match else []
+    tools = [tool for tool in tools_of(body) if tool.is_set]
+    for tool in tools[:10]:
+        what = [f"ignores {', '.join(tool.ignore_args[:10])}"] if tool.ignore_args else []
+        what += [f"on a miss {tool.on_miss}"] if tool.on_miss else []
+        what += [f"match {tool.match}"] if tool.match else []
+        stubs = tool.stubs + tool.has_stub
+        what += [f"{stubs} stub{'s' if stubs > 1 else ''}"] if stubs else []
+        lines.append(f"{tool.name}: {'; '.join(what)}")
+    return [*lines, *([f"{len(tools) - 10} more tools"] if len(tools) > 10 else [])]
 
 
 def _judged(

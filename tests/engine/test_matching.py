@@ -12,8 +12,9 @@ from replays_app.engine.matching import (
 )
 
 
-def ask(matcher, tool="t", args=None, *, textual=(), ignore=(), on_miss="repeat_fault", alone=True):
-    asked = Asked(tool, args, frozenset(textual), frozenset(ignore), on_miss)
+def ask(matcher, tool="t", args=None, *, textual=(), ignore=(), alone=True, **settings):
+    settings = {"on_miss": "repeat_fault"} | settings
+    asked = Asked(tool, args, frozenset(textual), frozenset(ignore), **settings)
     found = matcher.find(asked, alone=alone)
     return found.how, found.record
 
@@ -100,6 +101,21 @@ def test_differing_arguments_take_the_next_in_order_only_while_the_tool_is_other
 )
 def test_match_exact_makes_differing_arguments_a_miss(match, how):
     assert ask(tape({"args": {"id": 1}}, match=match), args={"id": 2})[0] == how
+
+
+@pytest.mark.parametrize(
+    ("match", "of_tool", "how"),
+    [
+        ("auto", "exact", "miss"),
+        ("exact", "auto", "args_differ"),
+        ("sequence", "exact", "miss"),
+        ("exact", None, "miss"),
+        ("auto", None, "args_differ"),
+    ],
+)
+def test_what_a_tool_says_of_its_match_wins(match, of_tool, how):
+    matcher = tape({"args": {"id": 1}}, match=match)
+    assert ask(matcher, args={"id": 2}, match=of_tool)[0] == how
 
 
 def test_a_sequence_is_answered_in_its_global_order_only():

@@ -203,12 +203,13 @@ def test_the_session_overrides_the_agent_and_ignored_arguments_are_united():
         match="exact",
         latency={"mode": "real"},
         tools={
-            "t": {"ignore_args": ("ts",), "on_miss": "fail"},
-            "u": {"on_miss": "last"},
+            "t": {"ignore_args": ("ts",), "on_miss": "fail", "match": "exact"},
+            "u": {"on_miss": "last", "match": "exact"},
         },
     )
     recorded = session(
-        match="sequence", tools={"t": {"ignore_args": ("id",), "on_miss": "repeat_fault"}}
+        match="sequence",
+        tools={"t": {"ignore_args": ("id",), "on_miss": "repeat_fault", "match": "auto"}},
     )
     settings = TapeSettings.resolve(recorded, config)
     assert (settings.match, settings.latency.mode) == ("sequence", "real")
@@ -216,6 +217,7 @@ def test_the_session_overrides_the_agent_and_ignored_arguments_are_united():
     assert settings.tool("t").on_miss == "repeat_fault"
     assert settings.tool("u").on_miss == "last"
     assert settings.tool("other").on_miss == "repeat_fault"
+    assert [settings.tool(name).match for name in ("t", "u", "other")] == ["auto", "exact", None]
 
 
 def test_on_miss_stub_without_a_stub_is_an_error_that_names_the_field():

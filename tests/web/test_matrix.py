@@ -128,6 +128,8 @@ RULES: dict[str, Rule] = {
     "evidence": READS("run", "one"),
     "run-stop": RESPONDS("run"),
     "run-again": RESPONDS("run"),
+    "run-tool": RESPONDS("run"),
+    "incident-tools": page("viewer", "responder")("key"),
     "run-stub": page("responder", "responder", got=statuses(404), done=statuses(404))("run"),
     "run-erase": page("admin", "admin")("run"),
     "incident-erase": page("admin", "admin")("key"),

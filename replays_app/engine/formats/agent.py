@@ -21,6 +21,7 @@ from replays_app.engine.formats.session import (
     Match,
     OnMiss,
     Strict,
+    ToolMatch,
 )
 from replays_app.engine.formats.validation import validate
 from replays_app.engine.values import Json
@@ -62,6 +63,7 @@ class ToolRule(Strict):
     ignore_args: Listed[str] = ()
     on_error: str | None = None
     on_miss: OnMiss | None = None
+    match: ToolMatch | None = None
     # What the tool says of itself; for agents that ask (MCP). The session's own words win.
     description: str | None = None
     input_schema: InputSchema | None = None

@@ -104,6 +104,7 @@ Milliseconds = Annotated[
     float, PlainSerializer(lambda ms: int(ms) if float(ms).is_integer() else ms)
 ]
 Match = Literal["auto", "exact", "sequence"]
+ToolMatch = Literal["auto", "exact"]  # of one tool; an order is of all of them
 OnMiss = Literal["repeat_fault", "fail", "last", "stub", "passthrough"]
 
 
@@ -157,6 +158,7 @@ class ToolReplay(Strict):
     """What a session or an agent says of one tool's replay."""
 
     on_miss: OnMiss | None = None
+    match: ToolMatch | None = None
     stub: Json = None
     stubs: Listed[Stub] = ()  # by arguments; the first that fits answers, as often as it is asked
     ignore_args: Listed[str] = ()
