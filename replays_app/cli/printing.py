@@ -6,7 +6,7 @@ from replays_app.cli.results import Attempt, SessionResult
 from replays_app.cli.screen import Screen
 from replays_app.cli.text import duration, one_line, one_line_indented, plural
 from replays_app.engine import divergence
-from replays_app.engine.values import CheckResult, Outcome
+from replays_app.engine.values import CheckResult, ModelCall, Outcome
 
 _COLOUR = {
     Outcome.PASSED: "green",
@@ -84,11 +84,20 @@ def _check(check: CheckResult) -> str:
     return f"{check.id} ({check.severity}): {one_line(check.saw, 500)}"
 
 
+def _questions(calls: tuple[ModelCall, ...]) -> str:
+    words = plural(len(calls), "question") + " to the model"
+    into = sum(call.input_tokens or 0 for call in calls)
+    out = sum(call.output_tokens or 0 for call in calls)
+    return f"{words} ({into:,} tokens in, {out:,} out)" if into or out else words
+
+
 def _times(attempt: Attempt) -> str:
     evidence = attempt.evidence
     words = [f"{duration(evidence.real_ms)} real + {duration(evidence.virtual_ms)} recorded"]
     if evidence.calls:
         words.append(plural(len(evidence.calls), "call"))
+    if evidence.model_calls:
+        words.append(_questions(evidence.model_calls))
     if evidence.report.args_differ:
         words.append(f"{plural(len(evidence.report.args_differ), 'call')} with other arguments")
     if evidence.injection == "live":

@@ -9,7 +9,8 @@ from replays_app.engine.agents.http import Sent
 from replays_app.engine.agents.pool import Member
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.session import Session
-from replays_app.engine.tape import Tape
+from replays_app.engine.gateway.llm.talk import Talk
+from replays_app.engine.injecting import Injected
 from replays_app.engine.values import Evidence, Failure
 
 CRASH_S = 0.3  # how long a dropped connection waits for the news that the agent ended
@@ -24,6 +25,8 @@ _UNASKED_REMEDY = {
     "hooks": "the proxy, or its tools are plain functions that nothing names; give "
     "agent.tools.<name>.function (module:function)",
     "tool_url": "the tool URL; let the agent take its tools' base URL from FLAKESTORM_TOOL_URL",
+    "llm": "the LLM URL; let the model's client take its base URL from FLAKESTORM_LLM_URL, "
+    "OPENAI_BASE_URL or ANTHROPIC_BASE_URL",
     "mcp": "the MCP URL; let the agent take its MCP server's address from FLAKESTORM_MCP_URL, or "
     "start its server with `flakestorm mcp-stdio`",
 }
@@ -77,16 +80,25 @@ async def _crash(member: Member, sent: Sent, seen: Failure) -> Failure | None:
     )
 
 
-def with_calls(evidence: Evidence, session: Session, tape: Tape, *, doubtful: bool) -> Evidence:
+def with_calls(evidence: Evidence, session: Session, own: Injected, *, doubtful: bool) -> Evidence:
     """`doubtful`: the attempt before did not end, and its agent is the same."""
-    calls, report = tape.finish()
-    notes = list(report.notes)
+    calls, report = own.tape.finish()
+    notes = [*report.notes, *(own.talk.notes if own.talk is not None else ())]
     if doubtful:
         notes.append(_STILL_BUSY)
     if session.tool_responses and not calls and evidence.answer is not None:
         notes.append(_UNASKED + _UNASKED_REMEDY[evidence.injection])
     report = replace(report, notes=tuple(notes))
-    return replace(evidence, calls=calls, report=report, virtual_ms=tape.virtual_ms)
+    evidence = replace(evidence, calls=calls, report=report, virtual_ms=own.tape.virtual_ms)
+    return evidence if own.talk is None else _with_model(evidence, own.talk)
+
+
+def _with_model(evidence: Evidence, talk: Talk) -> Evidence:
+    """An agent whose model could not be had shows what it does without one, and no more."""
+    failure = evidence.failure
+    if talk.trouble and (failure is None or failure.whose == "agent"):
+        failure = Failure(whose="ours", code="model_failed", message=talk.trouble)
+    return replace(evidence, model_calls=talk.model_calls, failure=failure)
 
 
 async def with_log(evidence: Evidence, member: Member, mark: int) -> Evidence:

@@ -12,6 +12,7 @@ from replays_app.engine.clock import VirtualClock
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.session import Session
 from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.llm.talk import Talk, talk_of
 from replays_app.engine.gateway.offer import offer_of
 from replays_app.engine.tape import Tape, TapeSettings
 
@@ -22,12 +23,14 @@ class Injected:
 
     tape: Tape
     deck: Deck
+    talk: Talk | None  # with its model, where the agent has the LLM door
 
     @classmethod
     def make(cls, session: Session, agent: AgentConfig) -> Injected:
         """Raises FormatError for what cannot be replayed."""
         settings = TapeSettings.resolve(session, agent)
         tape = Tape(session, settings=settings, clock=VirtualClock())
+        llm = talk_of(agent, tape)
         deck = Deck(
             tape=tape,
             rules=agent.tools,
@@ -35,8 +38,9 @@ class Injected:
             expect_blocked=agent.expect_blocked,
             started=time.monotonic(),
             offer=offer_of(session, agent),
+            llm=llm,
         )
-        return cls(tape, deck)
+        return cls(tape, deck, llm[1] if llm is not None else None)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, quote_plus
 
-from replays_app.engine.values import Call, Evidence, Json, Report, Step
+from replays_app.engine.formats.agent import AgentConfig
+from replays_app.engine.values import Call, Evidence, Json, ModelCall, Report, Step
 
 CUT = "…"  # where a text that was too long was ended
 PART = 4  # characters of a secret that are still told as one where a text was cut
@@ -60,6 +61,7 @@ class Mask:
             answer=None if evidence.answer is None else self.text(evidence.answer),
             failure=failure and replace(failure, message=self.text(failure.message)),
             calls=tuple(self._call(call) for call in evidence.calls),
+            model_calls=tuple(self.model_call(call) for call in evidence.model_calls),
             report=self._report(evidence.report),
             version_seen=self.json(evidence.version_seen),
             log_tail=self.text(evidence.log_tail),
@@ -75,6 +77,15 @@ class Mask:
             detail=self.text(call.detail),
         )
 
+    def model_call(self, call: ModelCall) -> ModelCall:
+        return replace(
+            call,
+            model=self.text(call.model),
+            tools=self.json(call.tools),
+            text=self.text(call.text),
+            detail=self.text(call.detail),
+        )
+
     def _report(self, report: Report) -> Report:
         def step(of: Step) -> Step:
             return replace(of, differing=self.json(of.differing))
@@ -87,6 +98,14 @@ class Mask:
             loops=self.json(report.loops),
             notes=self.json(report.notes),
         )
+
+
+def with_llm_key(mask: Mask, agent: AgentConfig) -> Mask:
+    """Masks the model's key too, which an API may name in its errors."""
+    key = agent.llm.key if agent.llm is not None else None
+    if key is None or key in mask.secrets.values():
+        return mask
+    return Mask({**mask.secrets, "llm.key": key})
 
 
 def _without_part(text: str, form: str, instead: str) -> str:

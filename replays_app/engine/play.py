@@ -48,6 +48,7 @@ class Play:
     body: bytes = b""
     response: Json = None
     error: str | None = None  # as recorded; over HTTP the status says it
+    seen: Json = None  # what the model was told of a fault, when the recording has it
     fault: bool = False
     detail: str = ""
     delay_ms: float = 0.0  # really waited before the answer
@@ -58,7 +59,7 @@ class Play:
     def load_record(self, record: ToolResponse) -> None:
         """Answer as recorded; status 0 drops the connection."""
         self.kind = "answer" if record.http_status else "drop"
-        self.fault, self.error = record.is_fault, record.error
+        self.fault, self.error, self.seen = record.is_fault, record.error, record.seen
         self.load_value(record.response, record.http_status)
         headers = {k.strip().lower(): v.strip() for k, v in record.headers.items()}
         self.content_type = headers.pop("content-type", self.content_type)
@@ -86,6 +87,16 @@ class Play:
         self.kind, self.detail = "miss", detail
         self.load_value({"error": "flakestorm_divergence", "detail": detail}, status)
         self.headers = (_NO_RETRY,)
+
+    @property
+    def said(self) -> str:
+        """A recorded fault in one text, for whoever has no HTTP."""
+        if self.error is not None:
+            return self.error
+        text = self.body.decode("utf-8", "replace")
+        if self.status:
+            return f"HTTP {self.status}: {text}" if text else f"HTTP {self.status}"
+        return text or "the connection failed"
 
     def to_call(self) -> Call:
         return Call(

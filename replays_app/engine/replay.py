@@ -33,7 +33,7 @@ from replays_app.engine.gateway.offer import offer_of
 from replays_app.engine.gateway.server import Gateway
 from replays_app.engine.hosts import AllowedHosts
 from replays_app.engine.injecting import Injected, injected
-from replays_app.engine.masking import Mask
+from replays_app.engine.masking import Mask, with_llm_key
 from replays_app.engine.values import Evidence, Failure, Json, Judgement
 
 # Between two starts. Attempts that start together stay together: the agent gets them in bursts, and
@@ -79,7 +79,7 @@ class Replayer:
         self._token = token
         self._environ = environ
         self._hosts = hosts
-        self._mask = mask or Mask()
+        self._mask = with_llm_key(mask or Mask(), agent)
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -172,7 +172,7 @@ class Replayer:
                 await _check_it_was_there(member)
         evidence = await read(agent, member, sent, blank)
         if own is not None:
-            evidence = with_calls(evidence, session, own.tape, doubtful=doubtful)
+            evidence = with_calls(evidence, session, own, doubtful=doubtful)
         member.used = True
         return await with_log(evidence, member, mark)
 
@@ -191,7 +191,7 @@ class Replayer:
             await _check_it_was_there(member)
         evidence = replace(await read(agent, member, sent, blank), http_status=None)
         if own is not None:
-            evidence = with_calls(evidence, session, own.tape, doubtful=False)
+            evidence = with_calls(evidence, session, own, doubtful=False)
         member.used = True
         return await with_log(evidence, member, mark)
 

@@ -8,7 +8,7 @@ serves one attempt on one loop and is then thrown away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict, Unpack
 
@@ -124,16 +124,27 @@ class Tape:
         """Calls in flight, by tool."""
         return dict(+self._in_flight)
 
+    @property
+    def plays(self) -> Sequence[Play]:
+        """In order of arrival; to be read only."""
+        return self._plays
+
+    def knows(self, tool: str) -> bool:
+        """Whether the recording, or a setting, has this tool."""
+        return tool in self._settings.tools or any(r.tool == tool for r in self._records)
+
     def begin(
         self,
         tool: str,
         args: Mapping[str, Json] | None,
         *,
         textual: frozenset[str] = frozenset(),
+        siblings: bool = False,
         **seen: Unpack[Seen],
     ) -> Play:
         """Answer a tool call. `textual` names the arguments that came from a URL or a form: their
-        numeric text equals numbers."""
+        numeric text equals numbers. `siblings`: others of this tool are known to be on their way,
+        so that there is no guess."""
         if self._is_full():
             return self._overflow(**seen)
         settings = self._settings.tool(tool)
@@ -147,9 +158,10 @@ class Tape:
             settings.match,
         )
         expected = self._matcher.expected(tool)
-        found = self._matcher.find(asked, alone=not self._in_flight[tool])
-        # Only the proxy is told where the live tool is, and a hook stands in its place.
-        nowhere = found.how == "passthrough" and seen["door"] not in ("proxy", "hooks")
+        found = self._matcher.find(asked, alone=not (siblings or self._in_flight[tool]))
+        # The proxy is told where the live tool is, a hook stands in its place, and before the LLM
+        # door it has run.
+        nowhere = found.how == "passthrough" and seen["door"] in ("tool_url", "mcp")
         how: How = "miss" if nowhere else found.how
         play = self._add(how, tool, args, **seen)
         play.record = found.record

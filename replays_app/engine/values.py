@@ -33,7 +33,8 @@ class Severity(StrEnum):
 
 SEVERITY_WEIGHT = {Severity.CRITICAL: 3, Severity.HIGH: 2, Severity.MEDIUM: 1, Severity.LOW: 1}
 
-Door = Literal["proxy", "tool_url", "mcp", "hooks"]
+Door = Literal["proxy", "tool_url", "mcp", "llm", "hooks"]
+ModelApi = Literal["chat", "responses", "messages", "other"]
 
 # How a call found its answer on the tape. `miss` and `blocked` are the two that the tape could not
 # answer; `args_differ` was answered, and is counted in the headline.
@@ -71,6 +72,32 @@ class Call:
     started_ms: float = 0.0  # real, since the attempt began
     real_ms: float = 0.0
     detail: str = ""  # for a miss or a block: what was expected and what would do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """One question of the agent to its model that came to the LLM door, in order of arrival."""
+
+    number: int  # from 1
+    api: ModelApi
+    model: str = ""  # that answered, or else that was asked
+    streamed: bool = False
+    source: Literal["live", "recorded"] = "live"
+    status: int | None = None  # HTTP status sent; 0: cut off
+    input_tokens: int | None = None  # None: the API did not tell
+    output_tokens: int | None = None
+    tools: tuple[str, ...] = ()  # that the model asked for
+    text: str = ""  # what it said, at its beginning
+    replaced: tuple[int, ...] = ()  # Call.number of the recorded answers put into the question
+    started_ms: float = 0.0  # real, since the attempt began
+    real_ms: float = 0.0
+    latency_ms: float = 0.0  # virtual
+    detail: str = ""  # what went wrong, and what would do
+
+    @classmethod
+    def from_json(cls, data: dict[str, Json]) -> ModelCall:
+        lists = {"tools": tuple(data["tools"]), "replaced": tuple(data["replaced"])}
+        return cls(**{**data, **lists})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +156,12 @@ class Evidence:
     answer: str | None
     failure: Failure | None = None
     calls: tuple[Call, ...] = ()
+    model_calls: tuple[ModelCall, ...] = ()
     report: Report = field(default_factory=Report)
     http_status: int | None = None
     real_ms: float = 0.0  # wall time of the agent's answer
     virtual_ms: float = 0.0  # recorded latencies laid over it
-    injection: Literal["proxy", "tool_url", "mcp", "hooks", "none", "live"] = "none"
+    injection: Literal["proxy", "tool_url", "mcp", "llm", "hooks", "none", "live"] = "none"
     version_seen: str | None = None  # what the agent said of itself (agent.version_from)
     started_at: str = ""  # ISO 8601, UTC
     log_tail: str = ""  # last lines that a started agent printed
@@ -151,6 +179,8 @@ class Evidence:
             **{
                 **data,
                 "calls": tuple(Call(**c) for c in data["calls"]),
+                # Attempts that were stored before there was an LLM door have none.
+                "model_calls": tuple(map(ModelCall.from_json, data.get("model_calls", ()))),
                 "failure": Failure(**data["failure"]) if data["failure"] else None,
                 "report": Report.from_json(data["report"]),
             }

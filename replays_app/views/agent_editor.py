@@ -44,6 +44,7 @@ _DOORS = {
     "proxy": "its tool calls are led through the gateway as a proxy",
     "tool_url": "its tools are reached at the gateway's tool URL",
     "mcp": "its tools are those of the gateway's MCP server",
+    "llm": "the results of its tools are replaced in what its model is told",
     "hooks": "its tools are answered in its own process",
     "none": "its tool calls are not led through the gateway",
 }

@@ -202,7 +202,7 @@ def test_an_agent_that_cannot_be_injected_is_refused_with_reason_and_remedy(
     (tmp_path / "flakestorm.yaml").write_text(text)
     done = here("replay", "run", "incident.yaml")
     stopped_before(done, "1 session cannot be replayed (incident-2026-02-15): ")
-    assert "agent.gateway is none; use proxy, tool_url or mcp" in done.err
+    assert "agent.gateway is none; use proxy, tool_url, mcp or llm" in done.err
     assert not (tmp_path / "seen").exists()
 
 

@@ -1,9 +1,13 @@
+import json
+from dataclasses import replace
+
 import pytest
 
 from replays_app.cli.printing import session_block
-from replays_app.cli.results import worst
+from replays_app.cli.reports import data, page
+from replays_app.cli.results import SessionResult, worst
 from replays_app.cli.screen import Screen
-from replays_app.engine.values import Outcome
+from replays_app.engine.values import ModelCall, Outcome
 from tests.cli.results_for_tests import EVERYTHING_NASTY, result, summary
 
 FAILED, PASSED = Outcome.FAILED, Outcome.PASSED
@@ -82,3 +86,48 @@ def test_nothing_an_agent_wrote_controls_the_terminal() -> None:
     block = session_block(EVERYTHING_NASTY, Screen())
     assert block.replace("\n", "").isprintable()
     assert len(block.splitlines()) == 5
+
+
+QUESTION = ModelCall(
+    number=1,
+    api="chat",
+    model="gpt-<b>",
+    status=429,
+    input_tokens=1_200,
+    output_tokens=30,
+    tools=("search",),
+    detail="the model's API answered 429",
+)
+
+
+def asking(*calls: ModelCall) -> SessionResult:
+    made = result("one", [PASSED])
+    evidence = replace(made.attempts[0].evidence, model_calls=calls)
+    made.attempts = [replace(made.attempts[0], evidence=evidence)]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        ((QUESTION,), "1 question to the model (1,200 tokens in, 30 out)"),
+        (
+            (QUESTION, replace(QUESTION, output_tokens=None)),
+            "2 questions to the model (2,400 tokens in, 30 out)",
+        ),
+        ((ModelCall(number=1, api="other"),), "1 question to the model"),
+    ],
+)
+def test_the_questions_to_the_model_are_told_with_their_tokens(calls, said) -> None:
+    assert said in session_block(asking(*calls), Screen())
+
+
+def test_the_reports_have_the_questions_to_the_model() -> None:
+    asked = summary(asking(QUESTION))
+    (session,) = json.loads(data.render(asked))["sessions"]
+    (call,) = session["attempts"][0]["model_calls"]
+    assert (call["model"], call["input_tokens"], call["tools"]) == ("gpt-<b>", 1_200, ["search"])
+    read = page.render(asked).decode()
+    assert "gpt-&lt;b&gt;" in read
+    assert "1200" in read
+    assert "API answered 429" in read

@@ -161,6 +161,19 @@ AGENT_MISTAKES = [
         "agent.request_template: uses {city}; without parse_structured_input only {prompt}, "
         "{context} and {messages} are known",
     ),
+    (
+        {**HTTP, "llm": {"upstream": "api.openai.com"}},
+        "agent.llm.upstream: is 'api.openai.com', mu",
+    ),
+    (
+        {**HTTP, "llm": {"upstream": "https://a/?k=1"}},
+        "agent.llm.upstream: is 'https://a/?k=1', mu",
+    ),
+    ({**HTTP, "llm": {"upstream": "https://u:p@a/"}}, "must be the base URL of the model's API"),
+    ({**HTTP, "llm": {"key": "sk-abc"}}, "agent.llm.key: is a key written into the file; write $"),
+    ({**HTTP, "llm": {"key": "Bearer ${AGENT_TOKEN}"}}, "agent.llm.key: is a key written into"),
+    ({**HTTP, "llm": {"keys": "${AGENT_TOKEN}"}}, "unknown field keys, did you mean key?"),
+    ({**HTTP, "tools": {"t": {"side_effects": "yes"}}}, "agent.tools.t.side_effects: "),
 ]
 
 
@@ -177,6 +190,9 @@ def test_a_mistake_in_the_agent_names_field_and_remedy(
         {**HTTP, "type": "http", "gateway": "hooks"},
         {"type": "python", "endpoint": "package.module:agent"},
         {"type": "langchain", "endpoint": "package.module:chain", "gateway": "llm"},
+        {**HTTP, "gateway": "llm", "llm": {}},
+        {**HTTP, "llm": {"upstream": "https://h/api/v1/", "key": "${AGENT_TOKEN}"}},
+        {**HTTP, "tools": {"t": {"side_effects": True}, "u": {"side_effects": "allow"}}},
         {**HTTP, "request_template": '{"a": {prompt}, "b": "{context}", "c": {messages}}'},
         {**HTTP, "request_template": "city={city}&q={prompt}"},
         {**HTTP, "method": "GET", "request_template": "x", "query_params": {"q": "{prompt}"}},

@@ -50,6 +50,8 @@ def test_a_block_is_read_alone_or_under_agent_and_kept_as_written(indent):
 
 
 E = "endpoint: https://agents.example.com/\n"
+L = "gateway: llm\ngateway_listen: 127.0.0.1:8899\n"
+M = "llm:\n  upstream: https://api.openai.com\n"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,15 @@ E = "endpoint: https://agents.example.com/\n"
             "request_template",
             "secrets are not put in here",
         ),
+        (E + L + "llm: {}", 4, "llm.upstream", "is missing"),
+        (E + L, 1, "llm.upstream", "is missing"),
+        (E + L + "llm: { upstream: 'https://x.example' }", 4, "llm.upstream", "not one of"),
+        (E + L + "llm: { upstream: 'http://169.254.169.254' }", 4, "llm.upstream", "never conn"),
+        (E + L + "llm: { upstream: 'https://${AGENT_TOKEN}' }", 4, "llm.upstream", "write it out"),
+        (E + L + "llm: { upstream: api.openai.com }", 4, "llm.upstream", "must be the base URL"),
+        (E + L + M + "  key: sk-abcdefgh", 6, "llm.key", "save it as a secret"),
+        (E + L + M + "  key: 'Bearer ${AGENT_TOKEN}'", 6, "llm.key", "save it as a secret"),
+        (E + L + M + "  key: ${NOPE}", 6, "llm.key", "no secret of that name"),
         (E + "timeout: soon", 2, "timeout", "a whole number"),
         (E + "response_path: '$['", 2, "response_path", "no JSONPath"),
         (E + "headers: [1", 3, "", ""),
@@ -107,6 +118,12 @@ def test_what_cannot_be_is_refused_with_line_and_remedy(text, line, field, words
     assert len(found) == 1
     assert (found[0].line, found[0].field) == (line, field)
     assert words in found[0].message
+
+
+def test_an_agents_model_is_reached_with_a_secret_of_the_project():
+    found = read(E + L + M + "  key: ${AGENT_TOKEN}\n")
+    assert references(found.block) == {"AGENT_TOKEN"}
+    assert found.block["llm"]["key"] == "${AGENT_TOKEN}"
 
 
 def test_every_problem_is_told_at_once():

@@ -351,7 +351,7 @@ TURNED = session("X", context=({"role": "user", "content": "hi"},))
         ({"gateway": "none"}, RECORDED, False, "agent.gateway is none"),
         ({"gateway": "proxy"}, PLAIN, False, "agent.start"),
         ({"gateway": "mcp"}, PLAIN, False, "agent.start"),
-        ({"gateway": "llm"}, RECORDED, False, "llm is not supported"),
+        ({"gateway": "llm"}, PLAIN, False, "agent.start"),
         ({"gateway": "hooks"}, RECORDED, False, "write type: python"),
         ({"type": "python"}, PLAIN, True, "is no module:function"),
         ({"type": "langchain", "endpoint": "a"}, PLAIN, False, "is no module:function"),

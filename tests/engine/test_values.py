@@ -8,6 +8,7 @@ from replays_app.engine.values import (
     Evidence,
     Failure,
     Judgement,
+    ModelCall,
     Outcome,
     Report,
     Severity,
@@ -20,6 +21,7 @@ def test_evidence_reads_back_as_it_was_written() -> None:
         answer="ACME made $4.2 million",
         failure=Failure(whose="agent", code="http_500", message="answered 500"),
         calls=(Call(number=1, tool="t", door="proxy", how="exact", args={"q": [1, None]}),),
+        model_calls=(ModelCall(number=1, api="chat", tools=("t",), replaced=(1,)),),
         report=Report(
             steps=(Step(kind="args_differ", record=0, call=1, differing={"q": (1, None)}),),
             first_divergence="call 1: q differs",
@@ -33,6 +35,12 @@ def test_evidence_reads_back_as_it_was_written() -> None:
         injection="proxy",
     )
     assert Evidence.from_json(json.loads(json.dumps(evidence.to_json()))) == evidence
+
+
+def test_evidence_from_before_the_llm_door_reads_back() -> None:
+    stored = Evidence(answer="x").to_json()
+    del stored["model_calls"]
+    assert Evidence.from_json(json.loads(json.dumps(stored))) == Evidence(answer="x")
 
 
 def test_evidence_without_failure_reads_back() -> None:

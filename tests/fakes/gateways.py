@@ -12,7 +12,7 @@ from replays_app.engine.formats.config import AgentConfig
 from replays_app.engine.formats.session import Session
 from replays_app.engine.gateway.server import Deck, Gateway, Listener
 from replays_app.engine.injecting import Injected
-from replays_app.engine.values import Call, Report
+from replays_app.engine.values import Call, ModelCall, Report
 
 
 def make_session(*records: dict[str, Any], **replay: Any) -> Session:
@@ -82,6 +82,21 @@ class Attempt:
 
     def __init__(self, deck: Deck) -> None:
         self.deck = deck
+
+    @property
+    def model_calls(self) -> tuple[ModelCall, ...]:
+        assert self.deck.llm is not None
+        return self.deck.llm[1].model_calls
+
+    @property
+    def trouble(self) -> str:
+        assert self.deck.llm is not None
+        return self.deck.llm[1].trouble
+
+    @property
+    def notes(self) -> list[str]:
+        assert self.deck.llm is not None
+        return self.deck.llm[1].notes
 
     @property
     def hows(self) -> list[str]:

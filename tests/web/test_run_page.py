@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from replays_app.engine.values import Call, Report, Step
+from replays_app.engine.values import Call, ModelCall, Report, Step
 from replays_app.models import AttemptPayload, Judgement, Run
 from tests import factories
 from tests.web.conftest import HTMX
@@ -370,6 +370,48 @@ def test_the_list_of_attempts_says_where_each_left_the_recording(team):
     page = page_of(team, run)
     row = page.split('id="row-2"')[1].split("</tr>")[0]
     assert "call 1: expected &lt;a&gt;, got b" in row
+
+
+def test_questions_to_the_model_are_shown_with_tokens_and_trouble_and_escaped(team):
+    run = finished(team, "passed", injection="llm")
+    calls = (
+        ModelCall(
+            number=1,
+            api="chat",
+            model="gpt-<5>",
+            streamed=True,
+            status=200,
+            input_tokens=1_200,
+            output_tokens=30,
+            tools=("search",),
+            text="Let me <b>look</b>",
+            replaced=(4, 5),
+            real_ms=812,
+        ),
+        ModelCall(number=2, api="other", status=429, detail="answered 429: slow down"),
+        ModelCall(number=3, api="messages", status=0, source="recorded"),
+    )
+    with_evidence(run, model_calls=calls)
+    page = page_of(team, run)
+    assert "recorded, in what its model is told" in page
+    assert "gpt-&lt;5&gt;" in page
+    assert "chat, streamed; given recorded answers of calls 4, 5" in page
+    assert "Let me &lt;b&gt;look&lt;/b&gt;" in page
+    assert "1,200 in, 30 out" in page
+    assert "not told" in page
+    assert "HTTP 429" in page
+    assert "answered 429: slow down" in page
+    assert "messages, recorded" in page
+    assert "cut off" in page
+
+
+def test_of_a_thousand_questions_to_the_model_a_hundred_are_shown(team):
+    run = finished(team, "passed")
+    calls = tuple(ModelCall(number=n, api="chat") for n in range(1, 1001))
+    with_evidence(run, model_calls=calls)
+    page = page_of(team, run)
+    assert page.count("not told") == 100
+    assert "The first 100 of 1,000" in page
 
 
 def test_five_thousand_calls_are_shown_in_parts_from_the_divergence_on(team):

@@ -13,14 +13,26 @@ from replays_app.engine.values import Call, Evidence, Failure, Json
 CALLS = 20  # that are named
 LOG_LINES = 5
 
-_DOORS = {"proxy": "the proxy", "tool_url": "the tool URL", "mcp": "MCP", "hooks": "a hook"}
+_DOORS = {
+    "proxy": "the proxy",
+    "tool_url": "the tool URL",
+    "mcp": "MCP",
+    "hooks": "a hook",
+    "llm": "the model's questions",
+}
 _VARIABLES = {
     "proxy": "HTTP_PROXY",
     "tool_url": "FLAKESTORM_TOOL_URL",
     "mcp": "FLAKESTORM_MCP_URL",
+    "llm": "FLAKESTORM_LLM_URL, OPENAI_BASE_URL or ANTHROPIC_BASE_URL",
     "hooks": "HTTP_PROXY",
 }
-_WAYS = {"proxy": ("proxy", ""), "tool_url": ("tool URL", "/t/…"), "mcp": ("MCP URL", "/mcp/…")}
+_WAYS = {
+    "proxy": ("proxy", ""),
+    "tool_url": ("tool URL", "/t/…"),
+    "mcp": ("MCP URL", "/mcp/…"),
+    "llm": ("LLM URL", "/llm/…"),
+}
 _BEFORE = {"never_ready": "started", "cannot_listen": "gateway", "reset_failed": "reset"}
 _READING = frozenset({"no_answer_at_path", "bad_answer", "bad_path", "agent_error"})
 
@@ -138,7 +150,7 @@ def _no_calls(agent: AgentConfig, door: Injection) -> Seen:
     if agent.gateway_listen is not None:
         name, path = _WAYS[door]
         way = f"{name} http://{agent.gateway_listen}{path}"
-    client = "MCP client" if door == "mcp" else "HTTP client"
+    client = {"mcp": "MCP client", "llm": "model's client"}.get(door, "HTTP client")
     return Seen(
         step="tool calls",
         ok=None,

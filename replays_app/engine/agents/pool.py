@@ -17,6 +17,7 @@ from replays_app.engine.agents.reach import (
     is_python,
     is_shared,
     listen_address,
+    llm_of,
     may_use_mcp,
     members_at_most,
 )
@@ -218,6 +219,10 @@ class Pool:
             "FLAKESTORM_TOOL_URL": listener.tool_url,
             "FLAKESTORM_MCP_URL": listener.mcp_url,
         }
+        if (llm := llm_of(self._agent)) is not None:
+            named = self._agent.env
+            own = listener.model_env(has_key=llm.key is not None)
+            gateway_env |= {name: value for name, value in own.items() if name not in named}
         cleared: frozenset[str] = frozenset()
         loaded: tuple[preloads.Preload, ...] = ()
         if self._injection in ("proxy", "hooks"):
@@ -228,6 +233,7 @@ class Pool:
             inherited_from=self._environ,
             tool_url=listener.tool_url,
             mcp_url=listener.mcp_url,
+            llm_url=listener.llm_url,
             gateway_env=gateway_env,
             cleared=cleared,
             preloads=loaded,

@@ -12,15 +12,18 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from replays_app.engine.formats.agent import AgentConfig
+from replays_app.engine.formats.llm import LlmConfig
 from replays_app.engine.formats.session import Session
 
-Injection = Literal["proxy", "tool_url", "mcp", "hooks", "none", "live"]
-DOORS: frozenset[Injection] = frozenset({"proxy", "tool_url", "mcp", "hooks"})  # of the gateway
+Injection = Literal["proxy", "tool_url", "mcp", "llm", "hooks", "none", "live"]
+DOORS: frozenset[Injection] = frozenset(
+    {"proxy", "tool_url", "mcp", "llm", "hooks"}
+)  # of the gateway
 
 SHARED = 8  # attempts at once in one agent that tells them apart, likewise
 PROCESSES = 8  # started agents at once, unless agent.concurrency says otherwise
 REQUESTS = 50  # requests at once to a running agent without a gateway
-TOOL_URL, MCP_URL = "{tool_url}", "{mcp_url}"
+TOOL_URL, MCP_URL, LLM_URL = "{tool_url}", "{mcp_url}", "{llm_url}"
 LOCAL_TOKEN = "local"  # noqa: S105 - the tool URL's token where only this machine can ask
 SHORTEST_TOKEN = 16  # characters, where other machines can ask
 PAST_THE_PROXY = ("NO_PROXY", "no_proxy")
@@ -32,15 +35,19 @@ def injection_of(agent: AgentConfig, *, live_tools: bool) -> Injection:
         return "live"
     if is_python(agent):
         return "hooks"
-    if agent.gateway in ("proxy", "tool_url", "mcp"):
+    if agent.gateway in ("proxy", "tool_url", "mcp", "llm"):
         return agent.gateway
     if agent.gateway is not None or not (agent.start or agent.gateway_listen):
         return "none"
     if any(tool.match_url for tool in agent.tools.values()):
         return "proxy"
-    if _uses(agent, TOOL_URL) or agent.gateway_listen is not None:
+    if _uses(agent, TOOL_URL):
         return "tool_url"
-    return "mcp" if _uses(agent, MCP_URL) else "proxy"
+    if _uses(agent, MCP_URL):
+        return "mcp"
+    if agent.llm is not None or _uses(agent, LLM_URL):
+        return "llm"
+    return "tool_url" if agent.gateway_listen is not None else "proxy"
 
 
 def is_python(agent: AgentConfig) -> bool:
@@ -51,6 +58,26 @@ def is_python(agent: AgentConfig) -> bool:
 def may_use_mcp(agent: AgentConfig, injection: Injection) -> bool:
     """Whether it is as good as certain that the agent comes to the MCP door."""
     return injection == "mcp" or (injection in DOORS and _uses(agent, MCP_URL))
+
+
+def llm_of(agent: AgentConfig) -> LlmConfig | None:
+    """The model's API behind the LLM door; None: this agent has no such door."""
+    if agent.llm is not None:
+        return agent.llm
+    return LlmConfig() if agent.gateway == "llm" or _uses(agent, LLM_URL) else None
+
+
+def run_in_agent(agent: AgentConfig, side_effects: bool | Literal["allow"]) -> frozenset[str]:
+    """The tools with these `side_effects` whose code runs in the agent although its result is
+    replaced: those that no other door answers."""
+    injection = injection_of(agent, live_tools=False)
+    if llm_of(agent) is None or injection not in ("llm", "proxy"):
+        return frozenset()
+    return frozenset(
+        name
+        for name, rule in agent.tools.items()
+        if rule.side_effects == side_effects and not (rule.match_url and injection == "proxy")
+    )
 
 
 def refusal(agent: AgentConfig, session: Session, *, live_tools: bool) -> str:
@@ -111,11 +138,6 @@ def _unsupported(agent: AgentConfig, live_tools: bool) -> str:
             "agent.gateway hooks is for a Python agent that runs in a process of ours; write type: "
             "python (or langchain), or another gateway"
         )
-    if agent.gateway == "llm" and not live_tools:
-        return (
-            f"agent.gateway {agent.gateway} is not supported by this version; use proxy (tools "
-            "over HTTP), tool_url (tools with a base URL) or mcp (tools of an MCP server)"
-        )
     if not agent.endpoint:
         return "agent.endpoint is missing; write the URL that takes the agent's requests"
     if not _is_http(agent.endpoint):
@@ -153,6 +175,8 @@ def _no_way_in(agent: AgentConfig, session: Session, live_tools: bool) -> str:
     door = injection_of(agent, live_tools=False)
     if door == "none":
         return _no_door(agent, session)
+    if reason := _really_runs(agent, session):
+        return reason
     if door == "hooks":
         return _past_the_proxy(agent)
     if not (agent.start or agent.gateway_listen):
@@ -164,6 +188,18 @@ def _no_way_in(agent: AgentConfig, session: Session, live_tools: bool) -> str:
     if door == "proxy" and (reason := _not_recognised(agent, session)):
         return reason
     return _guessable(agent, door)
+
+
+def _really_runs(agent: AgentConfig, session: Session) -> str:
+    recorded = {record.tool for record in session.tool_responses}
+    for tool in sorted(recorded & run_in_agent(agent, True)):
+        return (
+            f"{tool} has side effects (agent.tools.{tool}.side_effects) and would really run: the "
+            "LLM door replaces what the model is told of it, not the function in the agent; lead "
+            "it through another door (match_url and gateway proxy, tool_url, mcp, a Python agent's "
+            "hooks), or write side_effects: allow, if it may run"
+        )
+    return ""
 
 
 def _guessable(agent: AgentConfig, door: Injection) -> str:
@@ -178,12 +214,13 @@ def _guessable(agent: AgentConfig, door: Injection) -> str:
     return (
         f"agent.gateway_listen {agent.gateway_listen} can be reached from other machines, and "
         f"agent.gateway_token has {given} characters; give one of {SHORTEST_TOKEN} or more, and "
-        "let the agent call http://<host>:<port>/t/<token>/<tool>, or /mcp/<token> there by MCP"
+        "let the agent call http://<host>:<port>/t/<token>/<tool>, or /mcp/<token> (MCP) or "
+        "/llm/<token> (its model) there"
     )
 
 
 def _not_live(agent: AgentConfig) -> str:
-    for place in (TOOL_URL, MCP_URL):
+    for place in (TOOL_URL, MCP_URL, LLM_URL):
         if _uses(agent, place):
             return (
                 f"agent.start or agent.env names {place}, which a replay with live tools does not "
@@ -205,7 +242,7 @@ def _no_door(agent: AgentConfig, session: Session) -> str:
     what = f"{count} recorded tool {'response' if count == 1 else 'responses'} cannot be injected"
     live = "or replay with live tools (--live-tools), which calls the real ones"
     if agent.gateway == "none":
-        return f"{what}: agent.gateway is none; use proxy, tool_url or mcp, {live}"
+        return f"{what}: agent.gateway is none; use proxy, tool_url, mcp or llm, {live}"
     return (
         f"{what}: the agent at {agent.endpoint} is already running, outside the gateway; give "
         "agent.start, so that it is started for the replay, or agent.gateway_listen (host:port), "
@@ -226,7 +263,7 @@ def _past_the_proxy(agent: AgentConfig) -> str:
 def _not_recognised(agent: AgentConfig, session: Session) -> str:
     if reason := _past_the_proxy(agent):
         return reason
-    if _uses(agent, TOOL_URL) or _uses(agent, MCP_URL):
+    if _uses(agent, TOOL_URL) or _uses(agent, MCP_URL) or llm_of(agent) is not None:
         return ""
     known = {name for name, tool in agent.tools.items() if tool.match_url}
     unknown = sorted({record.tool for record in session.tool_responses} - known)

@@ -38,6 +38,7 @@ class Surroundings:
     inherited_from: Mapping[str, str]  # our environment; only INHERITED and LC_* of it pass
     tool_url: str = ""
     mcp_url: str = ""
+    llm_url: str = ""
     gateway_env: Mapping[str, str] = field(default_factory=dict)
     cleared: frozenset[str] = frozenset()  # names that would lead past the gateway
     preloads: tuple[Preload, ...] = ()  # for clients that know no proxy
@@ -229,7 +230,7 @@ def _with_port(agent: AgentConfig, port: int) -> AgentConfig:
 
 def _fill(text: str, port: int, around: Surroundings) -> str:
     text = text.replace("{port}", str(port)).replace("{tool_url}", around.tool_url)
-    return text.replace("{mcp_url}", around.mcp_url)
+    return text.replace("{mcp_url}", around.mcp_url).replace("{llm_url}", around.llm_url)
 
 
 def _never_ready(message: str) -> Failure:

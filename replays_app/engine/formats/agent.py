@@ -8,12 +8,12 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from replays_app.engine.formats.document import Document, Path
 from replays_app.engine.formats.errors import FormatError, Problem
+from replays_app.engine.formats.llm import LlmConfig, check_llm, is_http_url
 from replays_app.engine.formats.session import (
     InputSchema,
     Latency,
@@ -29,7 +29,7 @@ from replays_app.engine.values import Json
 # Where `${VAR}` is expanded; everything else is taken as it is written.
 EXPANDED = (
     *("endpoint", "reset_endpoint", "ready", "headers", "query_params", "env", "start"),
-    "gateway_token",
+    *("gateway_token", "llm"),
 )
 PORT = "{port}"
 
@@ -64,6 +64,9 @@ class ToolRule(Strict):
     on_error: str | None = None
     on_miss: OnMiss | None = None
     match: ToolMatch | None = None
+    # Its code must not run in a replay; `allow`: it may. For agents whose tools are answered in
+    # what their model is told, and run all the same.
+    side_effects: bool | Literal["allow"] = False
     # What the tool says of itself; for agents that ask (MCP). The session's own words win.
     description: str | None = None
     input_schema: InputSchema | None = None
@@ -114,6 +117,7 @@ class AgentConfig(Strict):
     tools: dict[str, ToolRule] = Field(default_factory=dict)
     passthrough: Listed[str] = ()  # URL patterns that stay live
     expect_blocked: Listed[str] = ()  # URL patterns (telemetry) whose blocking is no divergence
+    llm: LlmConfig | None = None
     concurrency: int | None = Field(None, ge=1, le=1000)  # processes in the pool / requests at once
     match: Match = "auto"
     latency: Latency = Latency()
@@ -145,6 +149,8 @@ def finish_agent(
     agent = AgentConfig.model_validate(expanded)
     complaints = [*_check_reach(agent, written), *_check_port(agent), *_check_request(agent)]
     complaints += [*_check_run_header(agent), *_check_patterns(agent)]
+    if agent.llm is not None and written.llm is not None:
+        complaints += [(("llm", key), said) for key, said in check_llm(agent.llm, written.llm)]
     if complaints:
         raise FormatError([document.problem(where(at), message) for at, message in complaints])
     return agent
@@ -187,7 +193,7 @@ def _check_reach(agent: AgentConfig, written: AgentConfig) -> Iterator[_Complain
     else:
         for name in ("endpoint", "reset_endpoint", "ready"):
             url, shown = getattr(agent, name), getattr(written, name)
-            if url and not _is_http_url(url.replace(PORT, "1")):
+            if url and not is_http_url(url.replace(PORT, "1")):
                 yield (name,), f"is {shown!r}, must be a URL such as http://127.0.0.1:8080/invoke"
     if agent.gateway_listen is not None:
         if agent.start is not None:
@@ -341,14 +347,6 @@ def _check_patterns(agent: AgentConfig) -> Iterator[_Complaint]:
             UrlPattern.parse(text)
         except ValueError as error:
             yield at, str(error)
-
-
-def _is_http_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _is_address(text: str) -> bool:

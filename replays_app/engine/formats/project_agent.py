@@ -15,6 +15,7 @@ from replays_app.engine.agents.reach import injection_of, refusal
 from replays_app.engine.formats.agent import EXPANDED, AgentConfig, finish_agent
 from replays_app.engine.formats.document import Document, Path, kind_of
 from replays_app.engine.formats.errors import FormatError, Problem
+from replays_app.engine.formats.llm import is_http_url
 from replays_app.engine.formats.loading import load_documents
 from replays_app.engine.formats.session import Session
 from replays_app.engine.hosts import AllowedHosts, HostRefused
@@ -166,6 +167,10 @@ def _in_the_clear(value: Mapping[str, Json]) -> Iterator[tuple[Path, str]]:
             "holds a credential in the clear, and secrets are not put in here; send it in headers "
             "or query_params as ${NAME}",
         )
+    llm = value.get("llm")
+    model_key = llm.get("key") if isinstance(llm, dict) else None
+    if isinstance(model_key, str) and not REFERENCE.fullmatch(model_key):
+        yield ("llm", "key"), f"is written out; {advice}"
     token = value.get("gateway_token")
     if isinstance(token, str) and not REFERENCE.fullmatch(token):
         yield ("gateway_token",), f"is written out; {advice}"
@@ -213,10 +218,28 @@ def _not_allowed(value: Mapping[str, Json], hosts: AllowedHosts) -> Iterator[tup
             hosts.check(url)
         except HostRefused as refused:
             yield (key,), str(refused)
+    yield from _model_not_allowed(value, hosts)
     patterns = value.get("passthrough")
     for index, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
         if isinstance(pattern, str) and (said := _live_host(pattern, hosts)):
             yield ("passthrough", index), said
+
+
+def _model_not_allowed(
+    value: Mapping[str, Json], hosts: AllowedHosts
+) -> Iterator[tuple[Path, str]]:
+    """The LLM door connects to the model's API itself."""
+    llm, at = value.get("llm"), ("llm", "upstream")
+    upstream = llm.get("upstream") if isinstance(llm, dict) else None
+    if upstream is None and (isinstance(llm, dict) or value.get("gateway") == "llm"):
+        yield at, "is missing; write the model's API, such as https://api.openai.com"
+    elif isinstance(upstream, str) and "${" in upstream:
+        yield at, "has ${…} in it; write it out, so that its host is known"
+    elif isinstance(upstream, str) and is_http_url(upstream):
+        try:
+            hosts.check(upstream)
+        except HostRefused as refused:
+            yield at, str(refused)
 
 
 def _live_host(pattern: str, hosts: AllowedHosts) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from replays_app.engine.gateway import forward, mcp, proxy, tool_url, wire
 from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.llm import door as llm
 from replays_app.engine.gateway.parser import RequestParser, Unreadable
 from replays_app.engine.gateway.tls import TlsLayer, name_wanted
 from replays_app.engine.gateway.wire import Request
@@ -34,7 +35,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser = RequestParser(listener.limits, listener.deck_of)
         self._playing: tuple[Request, Deck, Play] | None = None
-        self._visiting = False  # the MCP door is answering
+        self._visiting = False  # the MCP or the LLM door is answering
+        self._talking: Deck | None = None  # whose question the LLM door has
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
@@ -72,8 +74,9 @@ class Connection(asyncio.Protocol):
             self._playing = None
 
     def eof_received(self) -> bool:
-        """A client may shut its side down and still wait for the answer."""
-        if self._is_busy():
+        """A client may shut its side down and still wait for the answer; but for one that may have
+        hung up no model is kept at work."""
+        if self._is_busy() and self._talking is None:
             self._retired = True
             return True
         return False
@@ -110,8 +113,15 @@ class Connection(asyncio.Protocol):
     def retire(self) -> None:
         """The attempt is over: close now, or after the answer that is under way."""
         self._retired = True
-        if self._tunnelled or not self._is_busy():
+        if self._talking is not None:
+            self.abort()
+        elif self._tunnelled or not self._is_busy():
             self._close()
+
+    def let_go(self, deck: Deck) -> None:
+        """The attempt is over: a model that nobody waits for any more costs money."""
+        if self._talking is deck:
+            self.abort()
 
     def abort(self) -> None:
         self._closing = True
@@ -250,6 +260,9 @@ class Connection(asyncio.Protocol):
             detail = "no attempt is running: nothing is replayed now, and no real tool was called"
             self._send(wire.error_response(503, "flakestorm_no_attempt", detail, request=request))
             self._close()
+        elif (visit := self._llm_visit(request, deck)) is not None:
+            self._visiting, self._talking = True, deck
+            self._task = self._loop.create_task(self._talk(visit))
         elif request.is_connect and not self._scheme:
             self._connect(request, deck)
         else:
@@ -388,14 +401,44 @@ class Connection(asyncio.Protocol):
             self._pump()
 
     def _is_for_mcp(self, request: Request) -> bool:
-        if self._scheme or request.is_connect or b"/mcp/" not in request.target:
+        if b"/mcp/" not in request.target:
             return False
+        return mcp.is_for_mcp(self._own_origin(request), self._listener.token)
+
+    def _own_origin(self, request: Request) -> str:
+        """Path and query of a request to the gateway itself; empty: it is for somebody else."""
+        if self._scheme or request.is_connect:
+            return ""
         try:
             address = wire.outer_address(request.target.decode("latin-1"))
         except ValueError:
-            return False
+            return ""
         own = not address.scheme or self._listener.is_own(address.authority)
-        return own and mcp.is_for_mcp(address.origin, self._listener.token)
+        return address.origin if own else ""
+
+    def _llm_visit(self, request: Request, deck: Deck) -> llm.Visit | None:
+        if b"/llm/" not in request.target or deck.llm is None:
+            return None
+        origin = self._own_origin(request)
+        path = llm.path_of(origin, self._listener.token)
+        if path is None:
+            return None
+        query, hosts = origin.partition("?")[2], self._listener.hosts
+        return llm.Visit(request, path, query, deck, *deck.llm, hosts, self._write)
+
+    async def _talk(self, visit: llm.Visit) -> None:
+        try:
+            done = await llm.answer(visit, self._listener.upstream())
+        except Exception:
+            self._fail(500, "the LLM door failed; please report it")
+            raise
+        self._task, self._visiting, self._talking = None, False, None
+        if done.is_cut_off:
+            self._drop()
+        elif not done.keep_alive or self._retired:
+            self._close()
+        else:
+            self._pump()
 
     async def _visit(self, request: Request) -> None:
         try:

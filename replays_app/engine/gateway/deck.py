@@ -9,6 +9,8 @@ from dataclasses import InitVar, dataclass, field
 from typing import Protocol, Self, Unpack
 
 from replays_app.engine.formats.config import ToolRule
+from replays_app.engine.formats.llm import LlmConfig
+from replays_app.engine.gateway.llm.talk import Talk
 from replays_app.engine.gateway.offer import Offer
 from replays_app.engine.gateway.rules import ToolPattern, UrlPattern, tool_patterns, url_patterns
 from replays_app.engine.play import Play
@@ -61,6 +63,7 @@ class Deck:
     expect_blocked: InitVar[Sequence[str]]
     started: float
     offer: Offer = ()  # what the MCP door lists
+    llm: tuple[LlmConfig, Talk] | None = None  # the LLM door's; None: there is none
     tools: tuple[ToolPattern, ...] = field(init=False)
     live: tuple[UrlPattern, ...] = field(init=False)
     unwanted: tuple[UrlPattern, ...] = field(init=False)  # expected to be blocked

@@ -108,15 +108,5 @@ def _reply(play: Play, *, stays: bool) -> dict[str, Json]:
     if play.kind in ("miss", "passthrough"):
         return {**reply, "kind": play.kind, "said": play.detail}
     if play.fault:
-        return {**reply, "kind": "fault", "said": _said(play), "status": play.status}
+        return {**reply, "kind": "fault", "said": play.said, "status": play.status}
     return {**reply, "value": play.response}
-
-
-def _said(play: Play) -> str:
-    """A recorded fault in one text, for an exception."""
-    if play.error is not None:
-        return play.error
-    text = play.body.decode("utf-8", "replace")
-    if play.status:
-        return f"HTTP {play.status}: {text}" if text else f"HTTP {play.status}"
-    return text or "the connection failed"

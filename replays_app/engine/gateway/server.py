@@ -24,6 +24,7 @@ from replays_app.engine.gateway import forward, mcp
 from replays_app.engine.gateway.connection import Connection
 from replays_app.engine.gateway.crowd import crowd_of
 from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.llm import door as llm
 from replays_app.engine.gateway.marks import RunHeader, key_in
 from replays_app.engine.gateway.offer import Offer
 from replays_app.engine.gateway.tool_url import is_for_tools
@@ -176,8 +177,24 @@ class Listener:
         return f"{self.url}{mcp.PREFIX}{self.token}"
 
     @property
+    def llm_url(self) -> str:
+        """A base URL without `/v1`."""
+        return f"{self.url}{llm.PREFIX}{self.token}"
+
+    @property
     def ca(self) -> CertificateAuthority:
         return self._gateway.ca
+
+    def model_env(self, *, has_key: bool) -> dict[str, str]:
+        """What leads the SDKs of models to the LLM door. `has_key`: the gateway has the key, and
+        the agent needs one only because its SDK does."""
+        env = {
+            "FLAKESTORM_LLM_URL": self.llm_url,
+            "OPENAI_BASE_URL": f"{self.llm_url}/v1",
+            "ANTHROPIC_BASE_URL": self.llm_url,
+        }
+        keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY"), "kept-by-flakestorm")
+        return env | keys if has_key else env
 
     def proxy_env(self) -> dict[str, str]:
         """What leads an agent's HTTP clients to this listener and makes them trust it; to be laid
@@ -202,6 +219,8 @@ class Listener:
             for connection in [*self._connections]:
                 connection.retire()
         elif deck is not None:
+            for connection in [*self._connections]:
+                connection.let_go(deck)
             self._told.pop(deck, None)
             self._over[run] = None
             if len(self._over) > _REMEMBERED:

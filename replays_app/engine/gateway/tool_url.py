@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote
 from replays_app.engine.gateway import mcp
 from replays_app.engine.gateway.args import call_args
 from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.llm import door as llm
 from replays_app.engine.gateway.wire import Request
 from replays_app.engine.play import Play
 
@@ -30,9 +31,9 @@ def play_tool(request: Request, origin: str, token: str, deck: Deck) -> Play:
     if not known or not name:
         reason = (
             "this is a replay gateway: use it as a proxy, or call <tool URL>/<tool>, or the MCP "
-            "URL, by the address that the replay gave to the agent"
+            "URL, or the LLM URL (agent.llm), by the address that the replay gave to the agent"
         )
-        doors = (door for door in (PREFIX, mcp.PREFIX) if path.startswith(door))
+        doors = (door for door in (PREFIX, mcp.PREFIX, llm.PREFIX) if path.startswith(door))
         url = next((f"{door}…" for door in doors), origin)
         return deck.tape.refused(
             reason, status=404, now_ms=now_ms, door="tool_url", method=method, url=url

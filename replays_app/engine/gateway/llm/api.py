@@ -1,0 +1,78 @@
+"""One API of a model: where tool results stand in a request, and what an answer says."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from replays_app.engine.gateway.llm.said import Said, Wanted
+from replays_app.engine.values import Json, ModelApi
+
+
+@dataclass(slots=True, eq=False)
+class ToolResult:
+    """A tool's result in a request. `call`: what the request itself says that it answers."""
+
+    id: str
+    call: Wanted | None
+    place: dict[str, Json]
+    key: str
+    has_flag: bool = False  # the API has a word for failed tools: is_error
+    is_new: bool = True  # no answer of the model stands behind it
+
+    def put(self, text: str, *, failed: bool) -> None:
+        self.place[self.key] = text
+        if self.has_flag:
+            self.place.pop("is_error", None)
+            if failed:
+                self.place["is_error"] = True
+
+
+class StreamReader(ABC):
+    """Reads the events of a streamed answer; `said` is what they said so far."""
+
+    def __init__(self) -> None:
+        self.said = Said()
+
+    @abstractmethod
+    def event(self, data: dict[str, Json]) -> None:
+        """Raises TooMuch."""
+
+    def end(self) -> None:  # noqa: B027 - most have nothing to do
+        """Nothing more will come."""
+
+
+class Api(ABC):
+    name: ModelApi
+
+    @abstractmethod
+    def results(self, body: dict[str, Json]) -> list[ToolResult]:
+        """Every tool result of a request, history included, in order."""
+
+    @abstractmethod
+    def read(self, answer: dict[str, Json]) -> Said:
+        """An answer that came whole. Raises TooMuch."""
+
+    @abstractmethod
+    def reader(self) -> StreamReader: ...
+
+
+def old_ones(results: Sequence[ToolResult]) -> None:
+    """A model's answer stands behind all of these."""
+    for result in reversed(results):
+        if not result.is_new:
+            break
+        result.is_new = False
+
+
+def problem(code: str, message: str) -> dict[str, Json]:
+    """An error that the SDKs of every one of these APIs read."""
+    return {
+        "type": "error",
+        "error": {"message": message, "type": code, "code": code, "param": None},
+    }
+
+
+def calls_only(found: Iterator[Wanted | None]) -> Iterator[Wanted]:
+    return (call for call in found if call is not None)
