@@ -279,6 +279,48 @@ def replay_export(**options: Any) -> int:
 
 
 @cli.group(cls=Words)
+def agent() -> None:
+    """Look at the agent under test."""
+
+
+@agent.command("check")
+@click.option(
+    "-c",
+    "--config",
+    type=_PATH,
+    default=CONFIG,
+    show_default=True,
+    help="Whose agent to look at.",
+)
+@click.option(
+    "--input",
+    "prompt",
+    metavar="TEXT",
+    help="What to ask.  [default: the first replay of the configuration, else a plain question]",
+)
+@click.option(
+    "--session",
+    type=_PATH,
+    metavar="FILE",
+    help="A replay file: its question, with its recorded answers.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/cli.md).")
+@click.option("--no-color", is_flag=True, help="No colour (NO_COLOR=1 does the same).")
+def agent_check(**options: Any) -> int:
+    """Start the agent, or reach the one that runs, ask it once, and say what was seen.
+
+    Which tools were reached through which door, what went past it, and which lines of the
+    configuration would do.
+
+    Exit codes: 0 nothing to change, 1 something is, 2 the agent could not be asked, 130
+    interrupted.
+    """
+    from replays_app.cli.agent_checking import Options, check_agent
+
+    return check_agent(Options(**options))
+
+
+@cli.group(cls=Words)
 def contract() -> None:
     """Look at contracts."""
 

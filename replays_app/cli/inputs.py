@@ -55,7 +55,7 @@ def gather(
     of those that the configuration names."""
     paths = list(paths)
     warnings: list[Problem] | None = [] if lenient else None
-    config = _config(config_path, warnings)
+    config = read_configuration(config_path, warnings)
     found = Found() if imported and not paths else _find(paths, config, warnings)
     more = imported or (_sources(config) if not paths and config.sources else Imports())
     notes = [*config.notes, *more.notes, *_merge(found, more.sessions)]
@@ -68,7 +68,8 @@ def gather(
     return Inputs(config, cases, notes, list(dict.fromkeys(broken)), _nothing(paths, config_path))
 
 
-def _config(path: Path, lenient: list[Problem] | None) -> Config:
+def read_configuration(path: Path, lenient: list[Problem] | None = None) -> Config:
+    """Raises FormatError, also where there is none."""
     if not path.exists():
         raise FormatError(
             [Problem("is not here; name the configuration with -c", source=str(path))]

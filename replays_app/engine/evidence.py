@@ -30,6 +30,14 @@ _UNASKED_REMEDY = {
     "mcp": "the MCP URL; let the agent take its MCP server's address from FLAKESTORM_MCP_URL, or "
     "start its server with `flakestorm mcp-stdio`",
 }
+
+
+def unasked(door: str) -> tuple[str, str]:
+    """What the agent may not follow, when no call came through this door; and what would do."""
+    ignored, _, remedy = _UNASKED_REMEDY[door].partition("; ")
+    return ignored, remedy
+
+
 _STILL_BUSY = (
     "the attempt before this one did not end, and the agent may still have been at it: a call of "
     "that attempt may stand here; let agent.start start the agent, so that it can be replaced"

@@ -10,7 +10,7 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from ipaddress import ip_address
@@ -24,6 +24,7 @@ from replays_app.engine.formats.session import Session
 from replays_app.engine.hosts import AllowedHosts, HostRefused
 from replays_app.engine.masking import Mask
 from replays_app.engine.replay import Replayer
+from replays_app.engine.values import Evidence
 
 CONNECT_S = 10.0
 LONGEST_MS = 60_000  # for the start, and for the answer: somebody waits at a page
@@ -36,11 +37,15 @@ async def probe(
     hosts: AllowedHosts | None = None,
     mask: Mask | None = None,
     environ: Mapping[str, str] = os.environ,
+    session: Session | None = None,
+    told: Callable[[Evidence], None] = lambda evidence: None,
 ) -> AsyncGenerator[Seen, None]:
     """What was seen, as it is seen. It ends with the first step that failed so that nothing after
-    it can be tried. `hosts` None: the agent may be anywhere."""
+    it can be tried. `hosts` None: the agent may be anywhere. `session` is asked in place of the
+    prompt, with its recorded answers; `told` gets what the attempt left behind."""
     mask = mask or Mask()
-    steps = _probe(agent, prompt, hosts=hosts, mask=mask, environ=environ)
+    session = session or Session(id="connection-check", input=prompt, contract="none")
+    steps = _probe(agent, session, told, hosts=hosts, mask=mask, environ=environ)
     async with aclosing(steps):
         async for seen in steps:
             yield replace(seen, saw=mask.text(seen.saw), remedy=mask.text(seen.remedy))
@@ -48,13 +53,13 @@ async def probe(
 
 async def _probe(
     agent: AgentConfig,
-    prompt: str,
+    session: Session,
+    told: Callable[[Evidence], None],
     *,
     hosts: AllowedHosts | None,
     mask: Mask,
     environ: Mapping[str, str],
 ) -> AsyncGenerator[Seen, None]:
-    session = Session(id="connection-check", input=prompt, contract="none")
     reason: str | None
     if reason := refusal(agent, session, live_tools=False):
         yield no("configuration", reason)
@@ -75,6 +80,7 @@ async def _probe(
             yield no("configuration", reason)
             return
         evidence = await replayer.attempt(session)
+    told(evidence)
     for seen in explain(bounded, evidence):
         yield seen
 
