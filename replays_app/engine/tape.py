@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
 from replays_app.engine.clock import HOLD_MS, Interval, VirtualClock
@@ -192,21 +192,26 @@ class Tape:
         waited_ms: float | None = None,
     ) -> None:
         """The answer is on its way. `status`: of a live answer. `lost`: why the agent did not get
-        it. `waited_ms`: virtual, when the agent did not wait for all of the latency. Ending a play
-        twice changes nothing."""
-        if play.ended_ms is not None:
+        it. `waited_ms`: virtual, when the agent did not wait for all of the latency; this may be
+        told afterwards. Otherwise, ending a play twice changes nothing."""
+        late = play.ended_ms is not None
+        if late and waited_ms is None:
+            return
+        if lost:
+            play.detail = f"{play.detail}; {lost}" if play.detail else lost
+        flight = play.flight
+        if late:
+            if flight is not None and waited_ms is not None:
+                self._clock.shorten(flight, waited_ms)
+                play.latency_ms = flight.virtual_ms
             return
         play.ended_ms = now_ms
         play.status = play.status if status is None else status
-        if lost:
-            play.detail = f"{play.detail}; {lost}" if play.detail else lost
         if play.tool is not None:
             self._in_flight[play.tool] -= 1
-        if play.flight is not None:
-            if waited_ms is not None:
-                play.flight = replace(play.flight, virtual_ms=min(waited_ms, play.latency_ms))
-                play.latency_ms = play.flight.virtual_ms
-            self._clock.end(play.flight)
+        if flight is not None:
+            self._clock.end(flight, waited_ms)
+            play.latency_ms = flight.virtual_ms
 
     def blocked(
         self, method: str, url: str, expected: bool, *, now_ms: float, door: Door = "proxy"

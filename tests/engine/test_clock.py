@@ -73,3 +73,34 @@ def test_the_delay_and_the_virtual_part_add_up_to_the_recorded_latency(
 ):
     flight = VirtualClock().begin(recorded_ms, latency)
     assert (flight.delay_ms, flight.virtual_ms) == (delay_ms, virtual_ms)
+
+
+def test_a_call_that_was_not_waited_for_is_shortened_afterwards_and_so_is_what_began_since():
+    clock = VirtualClock()
+    first = clock.begin(30_000, VIRTUAL)
+    beside = clock.begin(20_000, VIRTUAL)
+    clock.end(first)
+    then = clock.begin(500, VIRTUAL)
+    clock.shorten(first, 10_000)
+    assert (clock.total_ms, then.start_ms) == (10_000, 10_000)
+    clock.end(then)
+    clock.end(beside)
+    assert clock.total_ms == 20_000
+
+
+def test_a_call_is_never_lengthened():
+    clock = VirtualClock()
+    call = clock.begin(100, VIRTUAL)
+    clock.end(call, waited_ms=5000)
+    clock.shorten(call, 5000)
+    assert clock.total_ms == 100
+
+
+def test_a_shortened_call_still_overlaps_those_that_it_overlapped_in_the_recording():
+    clock = VirtualClock()
+    first = clock.begin(1000, VIRTUAL, Interval(0, 1000))
+    clock.end(first)
+    second = clock.begin(1000, VIRTUAL, Interval(200, 1200))
+    clock.end(second)
+    clock.shorten(first, 300)
+    assert (second.start_ms, clock.total_ms) == (200, 1200)

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from replays_app.engine.agents import preloads
 from replays_app.engine.agents.starting import Surroundings
@@ -90,11 +92,17 @@ def run(words, env, **how):
 NAMED = ("http://tools.test", "https://tools.test")
 
 
+# One of each way of connecting; the others are built on these.
+BY_ADDRESS = ("http.client", "urllib3", "requests", "httpx without environment", "aiohttp")
+
+
 @pytest.mark.parametrize("client", [*python_clients.SYNC, *python_clients.ASYNC])
 def test_a_python_client_gets_its_recording_and_no_real_tool_is_reached(
     beside, listener, real, client
 ):
-    for plain, secure in (NAMED, (real[0].url, real[1].url)):
+    # By names that nobody has, and by addresses where a real tool is.
+    by_address = (real[0].url, real[1].url)
+    for plain, secure in (NAMED, by_address) if client in BY_ADDRESS else (NAMED,):
         agent = agent_for(plain, secure)
         with beside.attempt(listener, recording(), agent) as attempt:
             said = run([*PYTHON, client, plain, secure], environment(listener, agent))
@@ -121,6 +129,92 @@ def test_twenty_replays_at_once_never_see_each_others_recording(beside, client):
     for number, (said, hows) in enumerate(results):
         assert said == [f"{tool} of {number}" for tool in ("one", "two", "quote", "news")]
         assert hows == ["exact"] * 4
+
+
+SLOW = {"tool": "quote", "args": {"symbol": "ACME"}, "response": "found", "latency_ms": 30_000}
+# What has a limit of its own; a limit around a client (asyncio.wait_for) sees no time pass.
+LIMITED = [c for c in (*python_clients.SYNC, *python_clients.ASYNC) if c != "asyncio streams"]
+
+
+def asked(client, url, env, *limits):
+    """For each limit, in seconds: the class that was raised, or the answer; and its seconds."""
+    return json.loads(run([*PYTHON, client, "late", url, *map(str, limits)], env))
+
+
+@pytest.fixture(scope="module")
+def silent():
+    """A server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+@pytest.mark.parametrize("client", LIMITED)
+def test_a_recorded_latency_gives_a_client_its_own_timeout_at_once(
+    beside, listener, silent, client
+):
+    unled = {k: v for k, v in os.environ.items() if k not in CLEARED_ENV}
+    ((really, _),) = asked(client, silent, unled, 0.05)
+    agent = agent_for(*NAMED)
+    url = f"{NAMED[0]}/quote/ACME"
+    with beside.attempt(listener, make_session(SLOW, SLOW), agent) as attempt:
+        env = environment(listener, agent)
+        (said, seconds), (answer, _) = asked(client, url, env, 10, 60)
+    assert said == really
+    assert "Timeout" in said
+    assert answer == "found"
+    assert seconds < 5
+    assert [call.latency_ms for call in attempt.calls] == [10_000, 30_000]
+    details = [call.detail for call in attempt.calls]
+    assert details == ["the agent's own time limit of 10,000 ms ended it", ""]
+    assert attempt.deck.tape.virtual_ms == 40_000
+
+
+@pytest.mark.parametrize("client", ["http.client", "httpx", "aiohttp"])
+def test_the_timeout_comes_through_tls_and_the_tool_url_too(beside, listener, client):
+    agent = agent_for(*NAMED)
+    env = environment(listener, agent)
+    news = {"tool": "news", "latency_ms": 30_000}
+    for url in (f"{NAMED[1]}/news", f"{listener.tool_url}/news"):
+        with beside.attempt(listener, make_session(news), agent) as attempt:
+            ((said, _),) = asked(client, url, env, 10)
+        assert "Timeout" in said
+        assert attempt.deck.tape.virtual_ms == 10_000
+
+
+def test_agents_that_are_not_led_see_no_header_of_ours(beside, listener):
+    agent = agent_for(*NAMED)
+    for leads in (True, False):
+        listener.leads = leads
+        with beside.attempt(listener, make_session(SLOW), agent):
+            answer = requests.get(f"{listener.tool_url}/quote?symbol=ACME", timeout=TIMEOUT_S)
+        assert ("x-flakestorm-latency" in answer.headers) is leads
+
+
+@pytest.mark.parametrize(
+    "path", ["/late/", "/late/x/10", "/late/{key}/x", "/late/{key}/" + 13 * "9"]
+)
+def test_a_limit_of_no_answer_is_a_wrong_address(beside, listener, path):
+    agent = agent_for(*NAMED)
+    with beside.attempt(listener, make_session(SLOW), agent) as attempt:
+        answer = requests.get(f"{listener.tool_url}/quote?symbol=ACME", timeout=TIMEOUT_S)
+        key = answer.headers["x-flakestorm-latency"].split()[0]
+        wrong = requests.get(f"{listener.url}/late/{path.format(key=key)}", timeout=TIMEOUT_S)
+    assert wrong.status_code == 404
+    assert attempt.deck.tape.virtual_ms == 30_000
+
+
+def test_a_limit_is_told_once_and_not_after_the_attempt(beside, listener):
+    agent = agent_for(*NAMED)
+    with beside.attempt(listener, make_session(SLOW), agent) as attempt:
+        answer = requests.get(f"{listener.tool_url}/quote?symbol=ACME", timeout=TIMEOUT_S)
+        url = f"{listener.url}/late/{answer.headers['x-flakestorm-latency'].split()[0]}"
+        told = [requests.get(f"{url}/{ms}", timeout=TIMEOUT_S).status_code for ms in (5000, 1000)]
+    assert told == [204, 404]
+    assert attempt.deck.tape.virtual_ms == 5000
+    with beside.attempt(listener, make_session(SLOW), agent):
+        answer = requests.get(f"{listener.tool_url}/quote?symbol=ACME", timeout=TIMEOUT_S)
+        url = f"{listener.url}/late/{answer.headers['x-flakestorm-latency'].split()[0]}"
+    assert requests.get(f"{url}/1000", timeout=TIMEOUT_S).status_code == 503
 
 
 ASKS = """

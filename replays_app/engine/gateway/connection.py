@@ -253,7 +253,10 @@ class Connection(asyncio.Protocol):
 
     def _serve(self, request: Request) -> None:
         deck = request.deck
-        if self._is_for_mcp(request):
+        if not self._scheme and self._listener.late.told(request.target.decode("latin-1")):
+            self._send(wire.response(204, (), "", b"", request=request, keep_alive=False))
+            self._close()
+        elif self._is_for_mcp(request):
             self._visiting = True
             self._task = self._loop.create_task(self._visit(request))
         elif deck is None or not self._listener.is_on(deck):
@@ -331,7 +334,7 @@ class Connection(asyncio.Protocol):
         self._send(
             wire.response(
                 play.status,
-                play.headers,
+                self._listener.late.headers(deck, play) if self._listener.leads else play.headers,
                 play.content_type,
                 play.body,
                 request=request,

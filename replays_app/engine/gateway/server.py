@@ -24,6 +24,7 @@ from replays_app.engine.gateway import forward, mcp
 from replays_app.engine.gateway.connection import Connection
 from replays_app.engine.gateway.crowd import crowd_of
 from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.late import LateAnswers
 from replays_app.engine.gateway.llm import door as llm
 from replays_app.engine.gateway.marks import RunHeader, key_in
 from replays_app.engine.gateway.offer import Offer
@@ -155,6 +156,7 @@ class Listener:
         self.told: Offer | None = None  # what it listed last; None: the agent never asked
         # Agents are led here (agents/preloads): their clients take us for whom they asked for.
         self.leads = False
+        self.late = LateAnswers()
         self.asks_again = False  # the agent asked in one attempt, and had asked before it
         self._told_before = False
         self._gateway = gateway
@@ -215,6 +217,8 @@ class Listener:
         Its connections close, at the latest after the answer that is under way, unless they may be
         those of other attempts too."""
         deck = self._decks.pop(run, None)
+        if deck is not None:
+            self.late.forget(deck)
         if self._run_header is None:
             for connection in [*self._connections]:
                 connection.retire()

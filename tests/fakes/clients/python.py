@@ -1,7 +1,8 @@
 """Ordinary HTTP clients of Python, with nothing of ours: `python python.py CLIENT HTTP HTTPS`.
 
-Makes the four calls of `four_calls` with one client and prints the answers as JSON. `late` instead
-of the addresses: see `late`. No client is told of a proxy, a certificate or the gateway.
+Makes the four calls of `four_calls` with one client and prints the answers as JSON; or, `CLIENT
+late URL SECONDS…`, one call for each time limit. No client is told of a proxy, a certificate or
+the gateway.
 """
 
 import asyncio
@@ -240,6 +241,7 @@ def late(client, url, timeout):
 
 if __name__ == "__main__":
     if sys.argv[2] == "late":
-        print(json.dumps(late(sys.argv[1], sys.argv[3], float(sys.argv[4]))))
+        client, url, *limits = sys.argv[1], *sys.argv[3:]
+        print(json.dumps([late(client, url, float(limit)) for limit in limits]))
     else:
         print(json.dumps(ask_all(sys.argv[1], four_calls(*sys.argv[2:4]))))

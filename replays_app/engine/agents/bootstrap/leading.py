@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict
 
-_clients: Any = None
+_is_set_up = False
 
 
 def begin(settings: str) -> None:
@@ -23,19 +23,15 @@ def begin(settings: str) -> None:
     on_import = OnImport()
     on_import.install()
     for name, part in ACTS.items():
-        on_import.add(name, _acting(name, part, settings))
+        on_import.add(name, _leading(name, part, settings))
+    for name, part in LIMITS.items():
+        on_import.add(name, _watching(name, part, settings))
 
 
-def _acting(name: str, part: str, settings: str) -> Callable[[Any], None]:
+def _leading(name: str, part: str, settings: str) -> Callable[[Any], None]:
     def act(module: Any) -> None:
-        global _clients
         try:
-            if _clients is None:
-                from . import clients
-
-                clients.set_up(settings)
-                _clients = clients
-            getattr(_clients, part)(module)
+            getattr(_set_up(settings), part)(module)
         except Exception as error:
             sys.stderr.write(
                 f"flakestorm: {type(error).__name__}: {error}; connections of {name} may go past "
@@ -43,6 +39,32 @@ def _acting(name: str, part: str, settings: str) -> Callable[[Any], None]:
             )
 
     return act
+
+
+def _watching(name: str, part: str, settings: str) -> Callable[[Any], None]:
+    def act(module: Any) -> None:
+        try:
+            _set_up(settings)
+            from . import late
+
+            getattr(late, part)(module)
+        except Exception as error:
+            sys.stderr.write(
+                f"flakestorm: {type(error).__name__}: {error}; time limits of {name} see no "
+                "recorded latencies\n"
+            )
+
+    return act
+
+
+def _set_up(settings: str) -> Any:
+    global _is_set_up
+    from . import clients
+
+    if not _is_set_up:
+        clients.set_up(settings)
+        _is_set_up = True
+    return clients
 
 
 # Module: the function of clients.py for it. Names first, sockets for all others.
@@ -57,5 +79,15 @@ ACTS: Dict[str, str] = {
         f"{core}._backends.{kind}": "lead_httpcore"
         for core in ("httpcore", "httpcore2")
         for kind in ("sync", "anyio", "trio")
+    },
+}
+# The same of late.py.
+LIMITS: Dict[str, str] = {
+    "http.client": "watch_http_client",
+    "aiohttp.client": "watch_aiohttp",
+    **{
+        f"{core}.{kind}.connection_pool": "watch_httpcore"
+        for core in ("httpcore", "httpcore2")
+        for kind in ("_sync", "_async")
     },
 }
