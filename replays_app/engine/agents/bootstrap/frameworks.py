@@ -15,7 +15,7 @@ import json
 import re
 from typing import Any, Callable, Dict, Mapping, Optional
 
-from . import limits, run
+from . import limits, retrievers, run
 from .imports import OnImport
 
 
@@ -254,6 +254,7 @@ def _snake(name: str) -> str:
 
 HOOKS: Dict[str, Callable[[Any], None]] = {
     "langchain_core.tools.base": _langchain,
+    "langchain_core.retrievers": retrievers.hook,
     "agents.tool": _openai_agents,
     "pydantic_ai.toolsets.function": _pydantic_ai,
     "crewai.tools.base_tool": _crewai,
