@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -24,7 +25,7 @@ from replays_app.models import (
     Run,
     SessionRevision,
 )
-from replays_app.services import claims, erasure, results, retention, runs
+from replays_app.services import claims, erasure, results, retention, revisions, runs
 from replays_app.services.crypto import encrypt
 from replays_app.services.errors import Refused
 from replays_app.services.incidents import report_incident
@@ -322,3 +323,28 @@ def test_what_retention_leaves_of_a_runs_problem_goes_on_request(incident, versi
     run.refresh_from_db()
     assert SAID not in run.problem + run.headline
     assert not [a for a in Activity.objects.filter(run=run) if SAID in str(a.data)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_revision_that_is_written_at_the_same_moment_is_erased_too(project):
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time.")
+    incident = factories.incident(project)
+    text = revisions.text_of(incident.session.current).replace("?", f"? {SAID}")
+
+    def erase() -> None:
+        try:
+            erasure.erase_recording(incident, title="x", why="x", with_answers=True, actor=None)
+        finally:
+            connection.close()
+
+    erasing = threading.Thread(target=erase)
+    with transaction.atomic():
+        revisions.revise(incident, text, base=1, note="", actor=None)
+        erasing.start()
+        with connection.cursor() as cursor:
+            waiting = "select count(*) from pg_locks where not granted"
+            while erasing.is_alive() and not cursor.execute(waiting).fetchone()[0]:
+                pass
+    erasing.join()
+    assert [r.body for r in incident.session.revisions.all()] == [None, None]
