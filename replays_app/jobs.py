@@ -26,7 +26,16 @@ from replays_app.engine.formats.session import Session
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Evidence, Judgement
 from replays_app.models import ConnectionCheck, Run
-from replays_app.services import agents, checks, claims, doorbell, rejudging, results, waking
+from replays_app.services import (
+    agents,
+    checks,
+    claims,
+    doorbell,
+    rejudging,
+    replayable,
+    results,
+    waking,
+)
 from replays_app.services.contracts import contract_of
 from replays_app.services.errors import LostClaim
 from replays_app.services.sessions import session_of
@@ -314,7 +323,8 @@ def prepare(runs: list[Run]) -> tuple[agents.Reach | None, list[Plan]]:
         try:
             session = session_of(run.session_revision)
             contract = contract_of(run.contract_revision)
-            problem = refusal(reach.config, session, live_tools=run.live_tools)
+            problem = replayable.alike(reach.config)
+            problem = problem or refusal(reach.config, session, live_tools=run.live_tools)
         except FormatError as error:
             problem = f"The stored recording or contract cannot be read: {error}"
         if problem:

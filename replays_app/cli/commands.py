@@ -86,6 +86,12 @@ def replay() -> None:
 @click.option(
     "--live-tools", is_flag=True, help="Inject nothing: the agent reaches its real tools."
 )
+@click.option(
+    "--model-answers",
+    type=click.Choice(["live", "recorded"]),
+    help="recorded: the sessions' own (model_responses), at no cost and offline.  [default: what "
+    "the agent's configuration says, else live]",
+)
 @click.option("--lenient", is_flag=True, help="Unknown fields are warnings instead of errors.")
 @click.option(
     "--strict", is_flag=True, help="Exit with 3 when a verdict stays open (see docs/cli.md)."

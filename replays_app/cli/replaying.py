@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from replays_app.cli import reports
@@ -21,6 +21,7 @@ from replays_app.cli.text import one_line, plural
 from replays_app.engine.agents.reach import refusal
 from replays_app.engine.formats.config import AgentConfig, Config
 from replays_app.engine.formats.errors import FormatError
+from replays_app.engine.formats.llm import LlmConfig, is_played_back
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Evidence, Judgement, Outcome
 from replays_app.engine.verdict import PRESETS, exit_code, score_in_order
@@ -44,6 +45,7 @@ class Options:
     concurrency: int | None = None
     agent_version: str | None = None
     live_tools: bool = False
+    model_answers: Literal["live", "recorded"] | None = None
     lenient: bool = False
     strict: bool = False
     save: bool = False
@@ -221,10 +223,13 @@ def _deliver(
 def _agent(config: Config, options: Options) -> AgentConfig:
     """The configured agent as the command line has it; the command line wins."""
     agent = config.agent
-    update = {
+    update: dict[str, Any] = {
         "version": options.agent_version or agent.version,
         "concurrency": options.concurrency or agent.concurrency or config.advanced.concurrency,
     }
+    if options.model_answers and (agent.llm is not None or options.model_answers == "recorded"):
+        llm = agent.llm or LlmConfig()
+        update["llm"] = llm.model_copy(update={"answers": options.model_answers})
     return agent.model_copy(update=update)
 
 
@@ -249,6 +254,11 @@ def _store(options: Options, agent: AgentConfig) -> Store | None:
     """Opened before the replay, so that a bad setting costs no replay. Django is imported here."""
     if not options.save:
         return None
+    if is_played_back(agent.llm):
+        raise Unusable(
+            "--save: the model's answers are recorded ones, so that attempts are alike and would "
+            "count as many; leave --save out, or give --model-answers live"
+        )
     from replays_app.cli.saving import CannotSave, Store
 
     try:

@@ -30,7 +30,7 @@ class Injected:
         """Raises FormatError for what cannot be replayed."""
         settings = TapeSettings.resolve(session, agent)
         tape = Tape(session, settings=settings, clock=VirtualClock())
-        llm = talk_of(agent, tape)
+        llm = talk_of(agent, session, tape)
         deck = Deck(
             tape=tape,
             rules=agent.tools,

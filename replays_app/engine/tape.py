@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
-from replays_app.engine.clock import HOLD_MS, Interval, VirtualClock
+from replays_app.engine.clock import HOLD_MS, Flight, Interval, VirtualClock
 from replays_app.engine.formats.config import AgentConfig
 from replays_app.engine.formats.errors import FormatError, Problem
 from replays_app.engine.formats.session import (
@@ -212,6 +212,13 @@ class Tape:
         if flight is not None:
             self._clock.end(flight, waited_ms)
             play.latency_ms = flight.virtual_ms
+
+    def think(self, latency_ms: float) -> Flight:
+        """A recorded answer of the model is under way; `thought` when it is there."""
+        return self._clock.begin(latency_ms, self._settings.latency)
+
+    def thought(self, flight: Flight) -> None:
+        self._clock.end(flight)
 
     def blocked(
         self, method: str, url: str, expected: bool, *, now_ms: float, door: Door = "proxy"

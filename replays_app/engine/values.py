@@ -89,6 +89,8 @@ class ModelCall:
     tools: tuple[str, ...] = ()  # that the model asked for
     text: str = ""  # what it said, at its beginning
     replaced: tuple[int, ...] = ()  # Call.number of the recorded answers put into the question
+    fault: bool = False  # a recorded or scenario failure of the model was delivered
+    chaos: bool = False  # a scenario had its hand in the question or the answer
     started_ms: float = 0.0  # real, since the attempt began
     real_ms: float = 0.0
     latency_ms: float = 0.0  # virtual

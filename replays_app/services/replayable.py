@@ -8,6 +8,7 @@ from typing import NoReturn
 from replays_app.engine.agents.reach import refusal
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.errors import FormatError
+from replays_app.engine.formats.llm import is_played_back
 from replays_app.engine.gate import GATE_CAP
 from replays_app.engine.verdict import PRESETS, REPRODUCTION_ATTEMPTS
 from replays_app.models import AgentVersion, Incident, Run
@@ -94,8 +95,19 @@ def check_injection(run: Run, config: AgentConfig | None) -> None:
         session = session_of(run.session_revision)
     except FormatError as error:
         raise Refused.from_format(error) from error
-    if reason := refusal(config, session, live_tools=run.live_tools):
+    if reason := alike(config) or refusal(config, session, live_tools=run.live_tools):
         refuse(reason, "", "version")
+
+
+def alike(config: AgentConfig) -> str:
+    """Why attempts of this agent may feed no Count; empty: they may."""
+    if not is_played_back(config.llm):
+        return ""
+    return (
+        "agent.llm.answers is recorded: with the answers of its model given, an agent's attempts "
+        "are alike, and one draw would decide a verdict; replay it so with flakestorm replay run, "
+        "and with answers: live here"
+    )
 
 
 def check_reproduction(run: Run, incident: Incident) -> None:

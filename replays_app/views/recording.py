@@ -110,6 +110,8 @@ def _settings(body: dict[str, Any]) -> list[str]:
     """A line for all tools and for each of the first ten that have settings of their own."""
     match = match_of(body)
     lines = [f"match of all tools: {match}"] if match else []
+    if said := len(body.get("model_responses") or ()):
+        lines.append(f"{said} answer{'s' if said > 1 else ''} of its model recorded")
     tools = [tool for tool in tools_of(body) if tool.is_set]
     for tool in tools[:10]:
         what = [f"ignores {', '.join(tool.ignore_args[:10])}"] if tool.ignore_args else []

@@ -119,8 +119,8 @@ def test_latency_may_be_one_word() -> None:
             {**LEAST, "\x1b[31mzzzz": 1},
             [
                 "\\x1b[31mzzzz: unknown field \\x1b[31mzzzz; known here: "
-                "agent_version, captured_at, context, contract, expected_failure, id, input, name, "
-                "recorded_output, replay, schema, source, tool_responses"
+                "agent_version, captured_at, context, contract, expected_failure, id, input, "
+                "model_responses, name, recorded_output, replay, schema, source, tool_responses"
             ],
         ),
         ({**LEAST, "id": None}, ["id: is empty, must be text"]),
@@ -283,6 +283,17 @@ tool_responses = st.fixed_dictionaries(
         "parent": any_text,
     },
 )
+model_responses = st.fixed_dictionaries(
+    {"text": any_text},
+    optional={
+        "tool_calls": st.lists(
+            st.fixed_dictionaries({"tool": names, "args": mappings}), max_size=2
+        ),
+        "usage": st.fixed_dictionaries({}, optional={"input_tokens": st.integers(0, 9)}),
+        "latency_ms": st.integers(0, 9),
+        "finish": st.just("length"),
+    },
+) | st.fixed_dictionaries({"status": st.just(429)}, optional={"error": any_text})
 session_values = st.fixed_dictionaries(
     {
         "id": names | st.integers(),
@@ -296,6 +307,7 @@ session_values = st.fixed_dictionaries(
         "captured_at": st.datetimes().map(str),
         "context": st.lists(any_text | mappings, max_size=2),
         "tool_responses": st.lists(tool_responses, max_size=2),
+        "model_responses": st.lists(model_responses, max_size=2),
         "recorded_output": any_text,
         "schema": st.just(1),
         "replay": st.fixed_dictionaries(

@@ -105,6 +105,7 @@ M = "llm:\n  upstream: https://api.openai.com\n"
         (E + L + "llm: { upstream: 'http://169.254.169.254' }", 4, "llm.upstream", "never conn"),
         (E + L + "llm: { upstream: 'https://${AGENT_TOKEN}' }", 4, "llm.upstream", "write it out"),
         (E + L + "llm: { upstream: api.openai.com }", 4, "llm.upstream", "must be the base URL"),
+        (E + L + M + "  answers: recorded", 6, "llm.answers", "flakestorm replay run"),
         (E + L + M + "  key: sk-abcdefgh", 6, "llm.key", "save it as a secret"),
         (E + L + M + "  key: 'Bearer ${AGENT_TOKEN}'", 6, "llm.key", "save it as a secret"),
         (E + L + M + "  key: ${NOPE}", 6, "llm.key", "no secret of that name"),

@@ -324,13 +324,20 @@ def test_the_formats_own_words_stay_and_everything_said_goes():
             {"tool": secret, "args": {secret: secret}, "response": [secret], "error": secret,
              "headers": {"x": secret}, "seen": secret, "id": secret}
         ],
+        "model_responses": [
+            {"text": secret, "error": secret, "model": secret,
+             "tool_calls": [{"tool": secret, "args": {secret: [secret]}, "id": secret}]}
+        ],
         "replay": {"tools": {secret: {"stub": secret, "stubs": [{"response": secret}]}}},
     }  # fmt: skip
     out = redactor().session(body)
     kept = (out["contract"], out["source"], out["tool_responses"][0]["tool"])
     assert kept == (secret, secret, secret)
     assert out["tool_responses"][0]["id"] == secret
-    assert json.dumps(out).count(secret) == 5  # those, and the tool's name under replay
+    (said,) = out["model_responses"]
+    (call,) = said["tool_calls"]
+    assert (said["model"], call["tool"], call["id"]) == (secret, secret, secret)
+    assert json.dumps(out).count(secret) == 8  # those, and the tool's name under replay
 
 
 # --- Rules ---------------------------------------------------------------------------------------
@@ -347,12 +354,14 @@ def test_a_pattern_of_a_project_comes_first_and_its_group_is_the_value():
 @pytest.mark.parametrize(
     ("path", "left"),
     [
-        ("tool_responses[*].response.customer.note", 3),
-        ("tool_responses[0].response.customer.note", 4),
-        ("tool_responses[*].args.*", 4),
-        ("context[*].content", 4),
-        ("input", 4),
-        ("tool_responses[*].response.nowhere", 5),
+        ("tool_responses[*].response.customer.note", 5),
+        ("tool_responses[0].response.customer.note", 6),
+        ("tool_responses[*].args.*", 6),
+        ("context[*].content", 6),
+        ("input", 6),
+        ("model_responses[*].text", 6),
+        ("model_responses[*].tool_calls[*].args.x", 6),
+        ("tool_responses[*].response.nowhere", 7),
     ],
 )
 def test_a_path_names_fields_that_are_always_replaced(path, left):
@@ -361,7 +370,9 @@ def test_a_path_names_fields_that_are_always_replaced(path, left):
         {"tool": "a", "args": {"x": note}, "response": {"customer": {"note": note}}},
         {"tool": "b", "response": json.dumps({"customer": {"note": note}})},
     ]
+    said = {"text": note, "tool_calls": [{"tool": "a", "args": {"x": note}}]}
     body = {"input": note, "context": [{"role": "user", "content": note}], "tool_responses": calls}
+    body["model_responses"] = [said]
     out = json.dumps(redactor(Rules(paths=(path,))).session(body))
     assert out.count(note) == left
 
@@ -370,6 +381,7 @@ def test_a_path_names_fields_that_are_always_replaced(path, left):
     ("value", "field", "said"),
     [
         ({"off": ["emails"]}, "off", "is no recogniser"),
+        ({"paths": ["model_responses[*].model"]}, "paths", "which part of an answer"),
         ({"patterns": [{"name": "x", "pattern": "("}]}, "patterns", "cannot be read"),
         ({"patterns": [{"name": "x", "pattern": "(?=a)"}]}, "patterns", "cannot be read"),
         ({"patterns": [{"name": "x", "pattern": "a*"}]}, "patterns", "matches an empty text"),

@@ -9,13 +9,14 @@ from replays_app.engine.agents.reach import refusal
 from replays_app.engine.contracts.judge import judge
 from replays_app.engine.formats.agent import AgentConfig, ToolRule
 from replays_app.engine.formats.contract import Contract
+from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.llm import LlmConfig
-from replays_app.engine.formats.session import Session
+from replays_app.engine.formats.session import Session, read_session, session_to_value
 from replays_app.engine.masking import Mask
 from replays_app.engine.replay import Replayer
 from replays_app.engine.values import Outcome
 from tests.agents.replaying import expected, recording, replays
-from tests.fakes.model_api import ModelApi
+from tests.fakes.model_api import TURNS, ModelApi
 
 pytestmark = pytest.mark.processes
 SCRIPT = Path(__file__).parents[1] / "fakes" / "agents" / "talks.py"
@@ -34,7 +35,9 @@ def model():
 
 def talks(model, api="chat", how="whole", **fields):
     start = ("python", str(SCRIPT), "{port}", api, how)
-    fields = {"gateway": "llm", "llm": LlmConfig(upstream=model.url), **fields}
+    fields = {"gateway": "llm", **fields}
+    if "llm" not in fields:
+        fields["llm"] = LlmConfig(upstream=model.url)
     return AgentConfig(endpoint="http://127.0.0.1:{port}/", start=start, **fields)
 
 
@@ -183,3 +186,35 @@ def test_a_run_says_which_tools_with_side_effects_really_ran(model, word):
     (evidence,) = replays(talks(model, tools=effects(word)), recording("a"))
     said = "quote has side effects, and really ran in the agent (side_effects: allow)"
     assert evidence.report.notes == ((said,) if word else ())
+
+
+# Recorded answers
+
+
+def with_answers(of: Session) -> Session:
+    said = [
+        {"tool_calls": [{"tool": tool, "args": args} for tool, args in turn["calls"]]}
+        for turn in TURNS
+    ]
+    answers = [*said, {"text": "in the end"}]
+    value = {**session_to_value(of), "model_responses": answers}
+    return read_session(value, Document(value, "test"))
+
+
+@pytest.mark.parametrize("how", ["whole", "stream"])
+@pytest.mark.parametrize("api", APIS)
+def test_a_replay_with_recorded_answers_needs_no_model_and_no_key(api, how):
+    llm = LlmConfig(answers="recorded")
+    agent = talks(None, api, how, llm=llm, gateway="llm")
+    (evidence,) = replays(agent, with_answers(recording("a")))
+    assert evidence.answer == "in the end"
+    assert evidence.report.identical
+    assert evidence.report.notes == ()
+    assert [call.source for call in evidence.model_calls] == ["recorded"] * 4
+
+
+def test_a_session_without_answers_is_refused_where_they_are_wanted():
+    agent = talks(None, llm=LlmConfig(answers="recorded"))
+    reason = refusal(agent, recording("a"), live_tools=False)
+    assert "the session has no answers of the model; add model_responses to it" in reason
+    assert not refusal(agent, with_answers(recording("a")), live_tools=False)

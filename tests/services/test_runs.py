@@ -9,8 +9,10 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from replays_app.engine.formats.agent import AgentConfig
+from replays_app.engine.formats.llm import LlmConfig
 from replays_app.models import Count, Run
-from replays_app.services import claims, doorbell, incidents, results, runs, states
+from replays_app.services import claims, doorbell, incidents, replayable, results, runs, states
 from replays_app.services.errors import Refused
 from tests import factories
 
@@ -119,6 +121,17 @@ def test_an_agent_that_recorded_responses_cannot_reach_is_refused_with_the_remed
     with pytest.raises(Refused, match=r"cannot be injected.*gateway_listen"):
         case.request()
     assert case.request(live_tools=True).live_tools
+
+
+def test_attempts_with_recorded_answers_of_the_model_feed_no_count():
+    """They are alike, and twenty of them one draw."""
+    case = Case(llm={"answers": "recorded"})
+    with pytest.raises(Refused, match="flakestorm replay run"):
+        case.request()
+    config = AgentConfig(llm=LlmConfig(answers="recorded"))
+    assert "one draw would decide a verdict" in replayable.alike(config)
+    assert not replayable.alike(AgentConfig(llm=LlmConfig()))
+    assert not replayable.alike(AgentConfig())
 
 
 def test_a_projects_agent_with_a_command_is_refused():

@@ -221,7 +221,8 @@ class Pool:
         }
         if (llm := llm_of(self._agent)) is not None:
             named = self._agent.env
-            own = listener.model_env(has_key=llm.key is not None)
+            has_key = llm.key is not None or llm.answers == "recorded"
+            own = listener.model_env(has_key=has_key)
             gateway_env |= {name: value for name, value in own.items() if name not in named}
         cleared: frozenset[str] = frozenset()
         loaded: tuple[preloads.Preload, ...] = ()

@@ -175,7 +175,7 @@ def _no_way_in(agent: AgentConfig, session: Session, live_tools: bool) -> str:
     door = injection_of(agent, live_tools=False)
     if door == "none":
         return _no_door(agent, session)
-    if reason := _really_runs(agent, session):
+    if reason := _really_runs(agent, session) or _no_answers(agent, session):
         return reason
     if door == "hooks":
         return _past_the_proxy(agent)
@@ -188,6 +188,16 @@ def _no_way_in(agent: AgentConfig, session: Session, live_tools: bool) -> str:
     if door == "proxy" and (reason := _not_recognised(agent, session)):
         return reason
     return _guessable(agent, door)
+
+
+def _no_answers(agent: AgentConfig, session: Session) -> str:
+    llm = llm_of(agent)
+    if llm is None or llm.answers != "recorded" or session.model_responses:
+        return ""
+    return (
+        "agent.llm.answers is recorded, and the session has no answers of the model; add "
+        "model_responses to it, or take that out and ask the model itself"
+    )
 
 
 def _really_runs(agent: AgentConfig, session: Session) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field
 
 from replays_app.engine.formats.session import Strict
-from replays_app.engine.values import Call, CheckResult, Severity
+from replays_app.engine.values import Call, CheckResult, ModelCall, Severity
 
 T = TypeVar("T")
 Items = Annotated[tuple[T, ...], Field(strict=False)]  # a list in the file
@@ -38,6 +38,7 @@ class Subject:
     real_ms: float | None = None  # None: no timing is known
     virtual_ms: float = 0.0
     recorded_faults: tuple[str, ...] = ()  # tools that failed in the recording
+    model_calls: tuple[ModelCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,14 @@ def idle_because(when: When, subject: Subject) -> str:
     an agent that never called the broken tool was not tested against its failure."""
     fault = any(call.fault for call in subject.calls)
     chaos = any(call.chaos for call in subject.calls)
+    chaos = chaos or any(call.chaos for call in subject.model_calls)
     if when == "tool_faults_active" and not fault:
         if subject.recorded_faults:
             tools = ", ".join(dict.fromkeys(subject.recorded_faults))
             return f"no tool fault was delivered: the agent did not meet the failure of {tools}"
         return "no tool fault was delivered"
-    if when == "llm_faults_active":
-        return "no LLM fault was delivered"  # there is no door yet through which one could be
+    if when == "llm_faults_active" and not any(call.fault for call in subject.model_calls):
+        return "no LLM fault was delivered"
     if when == "any_chaos_active" and not chaos:
         return "no fault of a scenario was delivered"
     if when == "no_chaos" and chaos:

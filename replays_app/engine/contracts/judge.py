@@ -42,6 +42,7 @@ def _subject(session: Session, evidence: Evidence) -> Subject:
         real_ms=evidence.real_ms,
         virtual_ms=evidence.virtual_ms,
         recorded_faults=tuple(r.tool for r in session.tool_responses if r.is_fault),
+        model_calls=evidence.model_calls,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -17,7 +18,14 @@ class LlmConfig(Strict):
     """The model's API behind the LLM door."""
 
     upstream: str | None = None  # base URL; None: that of OpenAI or of Anthropic
+    answers: Literal["live", "recorded"] = "live"  # recorded: the session's model_responses
     key: str | None = Field(None, min_length=1, repr=False)  # None: the agent sends its own
+
+
+def is_played_back(llm: LlmConfig | None) -> bool:
+    """Whether the model's answers are recorded ones. Attempts are alike then: many of them say no
+    more than one, and none is a draw from which a verdict may be made."""
+    return llm is not None and llm.answers == "recorded"
 
 
 def check_llm(llm: LlmConfig, written: LlmConfig) -> Iterator[tuple[str, str]]:

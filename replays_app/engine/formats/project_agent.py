@@ -230,6 +230,8 @@ def _model_not_allowed(
 ) -> Iterator[tuple[Path, str]]:
     """The LLM door connects to the model's API itself."""
     llm, at = value.get("llm"), ("llm", "upstream")
+    if isinstance(llm, dict) and llm.get("answers") == "recorded":
+        yield ("llm", "answers"), "is for flakestorm replay run; take it out, runs here are counted"
     upstream = llm.get("upstream") if isinstance(llm, dict) else None
     if upstream is None and (isinstance(llm, dict) or value.get("gateway") == "llm"):
         yield at, "is missing; write the model's API, such as https://api.openai.com"

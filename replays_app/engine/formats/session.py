@@ -134,6 +134,53 @@ class ToolResponse(Strict):
         return self.error is not None or self.http_status == 0 or self.http_status >= 400
 
 
+class ModelToolCall(Strict):
+    tool: str = Field(min_length=1)
+    args: dict[str, Json] = Field(default_factory=dict)
+    id: str | None = Field(None, min_length=1)
+
+
+class ModelUsage(Strict):
+    input_tokens: int | None = Field(None, ge=0)
+    output_tokens: int | None = Field(None, ge=0)
+
+
+class ModelResponse(Strict):
+    """One answer of the agent's model, in no API's own words."""
+
+    text: str | None = None
+    tool_calls: Listed[ModelToolCall] = ()
+    finish: Literal["stop", "length"] = "stop"  # length: it was cut short by a limit of tokens
+    model: str | None = None
+    usage: ModelUsage | None = None
+    latency_ms: Milliseconds = Field(0, ge=0)
+    status: Status = None  # HTTP status; 0: the connection failed
+    error: str | None = None  # what the API said of its failure
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ModelResponse:
+        if self.is_fault:
+            if self.text is not None or self.tool_calls:
+                raise ValueError("fails and says something; take error and status out, or the rest")
+            if self.http_status and self.http_status < 400:
+                raise ValueError(f"has an error and status {self.http_status}; write 400 to 599")
+        elif self.text is None and not self.tool_calls:
+            raise ValueError('says nothing; write text ("" for an empty answer) or tool_calls')
+        elif self.http_status != 200:
+            raise ValueError(f"has status {self.http_status}; an answer has 200, which is assumed")
+        return self
+
+    @property
+    def http_status(self) -> int:
+        if self.status is not None:
+            return self.status
+        return 500 if self.error is not None else 200
+
+    @property
+    def is_fault(self) -> bool:
+        return self.error is not None or self.http_status == 0 or self.http_status >= 400
+
+
 class Stub(Strict):
     """An answer that a person gives for a call that the recording does not have."""
 
@@ -204,6 +251,7 @@ class Session(Strict):
     captured_at: Time | None = None  # ISO 8601, kept with its time zone
     context: Listed[Annotated[Json, AfterValidator(_check_context)]] = ()
     tool_responses: Listed[ToolResponse] = ()
+    model_responses: Listed[ModelResponse] = ()  # in the order of the recording
     recorded_output: str | None = None
     agent_version: str | None = None
     schema_version: Annotated[int | None, AfterValidator(_check_schema)] = Field(

@@ -14,7 +14,12 @@ from replays_app.engine.redaction.compiled import FIELD, KEYED, compiled
 from replays_app.engine.redaction.fields import field_of
 from replays_app.engine.redaction.pseudonyms import WORD, Pseudonyms
 from replays_app.engine.redaction.recognisers import FIELD_NAMES, Find, Recogniser, Shape
-from replays_app.engine.redaction.rules import PARTS_OF_CALL, Rules, quiet_options, steps_of
+from replays_app.engine.redaction.rules import (
+    PARTS_OF_CALL,
+    Rules,
+    quiet_options,
+    steps_of,
+)
 from replays_app.engine.redaction.texts import quotes_of, view_of
 from replays_app.engine.values import Json
 
@@ -80,6 +85,8 @@ class Redactor:
                 body[name] = self._json(body[name], frozenset(), 0)
         if isinstance(body.get("tool_responses"), list | tuple):
             body["tool_responses"] = [self._call(call) for call in body["tool_responses"]]
+        if isinstance(body.get("model_responses"), list | tuple):
+            body["model_responses"] = [self._model(said) for said in body["model_responses"]]
         tools = (
             body.get("replay", {}).get("tools") if isinstance(body.get("replay"), dict) else None
         )
@@ -101,6 +108,18 @@ class Redactor:
         return {
             k: self._json(v, frozenset(), 0) if k in PARTS_OF_CALL else v for k, v in call.items()
         }
+
+    def _model(self, said: Json) -> Json:
+        """Tools are called by their names, and calls told apart by their ids: those stay."""
+        if not isinstance(said, dict):
+            return said
+        changed = {
+            k: self._json(v, frozenset(), 0) if k in ("text", "error") else v
+            for k, v in said.items()
+        }
+        if isinstance(calls := said.get("tool_calls"), list | tuple):
+            changed["tool_calls"] = [self._call(call) for call in calls]
+        return changed
 
     def _stubs(self, tool: Json) -> Json:
         if not isinstance(tool, dict):

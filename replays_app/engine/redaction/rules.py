@@ -18,7 +18,11 @@ LONGEST_PATH = 300
 NAME = re.compile(r"[a-z][a-z0-9 _\-]{0,39}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\*|\d+)\]|\.?(\*)")
 PARTS_OF_CALL = ("args", "response", "error", "headers", "seen")  # the rest is the format's own
-ROOTS = ("input", "context", "tool_responses", "recorded_output", "expected_failure", "name")
+PARTS_OF_MODEL = ("text", "tool_calls", "error")
+ROOTS = (
+    *("input", "context", "tool_responses", "model_responses", "recorded_output"),
+    *("expected_failure", "name"),
+)
 
 
 class BadRules(ValueError):
@@ -143,6 +147,13 @@ def steps_of(path: str) -> tuple[str, ...]:
         raise BadRules(
             f"{path[:80]!r} does not say which part of a call is meant.",
             f"Write tool_responses[*]. and one of {', '.join(PARTS_OF_CALL)}.",
+            field="paths",
+        )
+    is_model = steps[0] == "model_responses"
+    if is_model and (len(steps) < 3 or steps[2] not in PARTS_OF_MODEL):
+        raise BadRules(
+            f"{path[:80]!r} does not say which part of an answer is meant.",
+            f"Write model_responses[*]. and one of {', '.join(PARTS_OF_MODEL)}.",
             field="paths",
         )
     return tuple(steps)

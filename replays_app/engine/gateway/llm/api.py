@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from replays_app.engine.formats.session import ModelResponse
 from replays_app.engine.gateway.llm.said import Said, Wanted
 from replays_app.engine.values import Json, ModelApi
 
@@ -27,6 +29,32 @@ class ToolResult:
             self.place.pop("is_error", None)
             if failed:
                 self.place["is_error"] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A recorded answer for one question. `number`: of the question in its attempt, from 1."""
+
+    said: ModelResponse
+    number: int
+    model: str  # that was asked, where the recording does not say which answered
+    with_usage: bool = False  # the question wants the tokens in its stream (chat completions)
+
+    @property
+    def calls(self) -> list[tuple[str, str, dict[str, Json]]]:
+        """Id, tool and arguments; an id of its own for each call that has none."""
+        calls = enumerate(self.said.tool_calls, 1)
+        return [(c.id or f"call_{self.number}_{n}", c.tool, c.args) for n, c in calls]
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        usage = self.said.usage
+        return (usage.input_tokens or 0, usage.output_tokens or 0) if usage else (0, 0)
+
+
+def event(data: dict[str, Json], name: str = "") -> bytes:
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(data)}\n\n".encode()
 
 
 class StreamReader(ABC):
@@ -56,6 +84,14 @@ class Api(ABC):
 
     @abstractmethod
     def reader(self) -> StreamReader: ...
+
+    @abstractmethod
+    def write(self, said: Recorded) -> dict[str, Json]:
+        """A recorded answer in the API's own words."""
+
+    @abstractmethod
+    def write_events(self, said: Recorded) -> list[bytes]:
+        """The same as a stream of server-sent events."""
 
 
 def old_ones(results: Sequence[ToolResult]) -> None:

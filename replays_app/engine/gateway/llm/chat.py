@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
-from replays_app.engine.gateway.llm.api import Api, StreamReader, ToolResult, old_ones
+from replays_app.engine.gateway.llm.api import (
+    Api,
+    Recorded,
+    StreamReader,
+    ToolResult,
+    event,
+    old_ones,
+)
 from replays_app.engine.gateway.llm.said import (
     Said,
     Wanted,
@@ -46,6 +54,69 @@ class Chat(Api):
 
     def reader(self) -> StreamReader:
         return _Reader()
+
+    def write(self, said: Recorded) -> dict[str, Json]:
+        message: dict[str, Json] = {"role": "assistant", "content": said.said.text, "refusal": None}
+        if said.calls:
+            message["tool_calls"] = _written(said)
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": _finish(said),
+        }
+        return {**_head(said, "chat.completion"), "choices": [choice], "usage": _usage(said)}
+
+    def write_events(self, said: Recorded) -> list[bytes]:
+        head = _head(said, "chat.completion.chunk")
+
+        def chunk(delta: dict[str, Json], finish: str | None = None) -> bytes:
+            choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+            return event({**head, "choices": [choice]})
+
+        events = [chunk({"role": "assistant", "content": "" if said.said.text else None})]
+        if said.said.text:
+            events.append(chunk({"content": said.said.text}))
+        for index, call in enumerate(_written(said)):
+            function = call["function"]
+            begun = {**call, "function": {**function, "arguments": ""}}
+            rest = {"function": {"arguments": function["arguments"]}}
+            events += [chunk({"tool_calls": [{"index": index, **c}]}) for c in (begun, rest)]
+        events.append(chunk({}, _finish(said)))
+        if said.with_usage:
+            events.append(event({**head, "choices": [], "usage": _usage(said)}))
+        return [*events, b"data: [DONE]\n\n"]
+
+
+def _head(said: Recorded, kind: str) -> dict[str, Json]:
+    return {
+        "id": f"chatcmpl-recorded-{said.number}",
+        "object": kind,
+        "created": 0,
+        "model": said.model,
+    }
+
+
+def _written(said: Recorded) -> list[dict[str, Json]]:
+    return [
+        {
+            "id": called,
+            "type": "function",
+            "function": {"name": tool, "arguments": json.dumps(args)},
+        }
+        for called, tool, args in said.calls
+    ]
+
+
+def _finish(said: Recorded) -> str:
+    if said.said.finish == "length":
+        return "length"
+    return "tool_calls" if said.calls else "stop"
+
+
+def _usage(said: Recorded) -> dict[str, Json]:
+    into, out = said.tokens
+    return {"prompt_tokens": into, "completion_tokens": out, "total_tokens": into + out}
 
 
 class _Call:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from replays_app.engine.gateway.llm.api import Api, StreamReader, ToolResult, old_ones
+import json
+
+from replays_app.engine.gateway.llm.api import (
+    Api,
+    Recorded,
+    StreamReader,
+    ToolResult,
+    event,
+    old_ones,
+)
 from replays_app.engine.gateway.llm.said import (
     Said,
     Wanted,
@@ -50,6 +59,55 @@ class Messages(Api):
 
     def reader(self) -> StreamReader:
         return _Reader()
+
+    def write(self, said: Recorded) -> dict[str, Json]:
+        into, out = said.tokens
+        text = said.said.text
+        content: list[dict[str, Json]] = [{"type": "text", "text": text}] if text else []
+        content += [
+            {"type": "tool_use", "id": called, "name": tool, "input": args}
+            for called, tool, args in said.calls
+        ]
+        return {
+            "id": f"msg_recorded_{said.number}",
+            "type": "message",
+            "role": "assistant",
+            "model": said.model,
+            "content": content,
+            "stop_reason": _stop(said),
+            "stop_sequence": None,
+            "usage": {"input_tokens": into, "output_tokens": out},
+        }
+
+    def write_events(self, said: Recorded) -> list[bytes]:
+        whole = self.write(said)
+        begun = {**whole, "content": [], "stop_reason": None}
+        begun["usage"] = {**whole["usage"], "output_tokens": 0}
+        events: list[dict[str, Json]] = [{"type": "message_start", "message": begun}]
+        for index, block in enumerate(whole["content"]):
+            is_text = block["type"] == "text"
+            start = {**block, "text": ""} if is_text else {**block, "input": {}}
+            delta = {"type": "text_delta", "text": block.get("text")}
+            if not is_text:
+                delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+            events += [
+                {"type": "content_block_start", "index": index, "content_block": start},
+                {"type": "content_block_delta", "index": index, "delta": delta},
+                {"type": "content_block_stop", "index": index},
+            ]
+        stop = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+        used = {"output_tokens": whole["usage"]["output_tokens"]}
+        events += [
+            {"type": "message_delta", "delta": stop, "usage": used},
+            {"type": "message_stop"},
+        ]
+        return [event(data, data["type"]) for data in events]
+
+
+def _stop(said: Recorded) -> str:
+    if said.said.finish == "length":
+        return "max_tokens"
+    return "tool_use" if said.calls else "end_turn"
 
 
 class _Reader(StreamReader):

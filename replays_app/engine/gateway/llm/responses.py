@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from replays_app.engine.gateway.llm.api import Api, StreamReader, ToolResult, old_ones
+import json
+
+from replays_app.engine.gateway.llm.api import (
+    Api,
+    Recorded,
+    StreamReader,
+    ToolResult,
+    event,
+    old_ones,
+)
 from replays_app.engine.gateway.llm.said import Said, Wanted, arguments, dicts, obj, text_of
 from replays_app.engine.values import Json
 
@@ -38,6 +47,109 @@ class Responses(Api):
 
     def reader(self) -> StreamReader:
         return _Reader()
+
+    def write(self, said: Recorded) -> dict[str, Json]:
+        cut = said.said.finish == "length"
+        into, out = said.tokens
+        return {
+            "id": f"resp_recorded_{said.number}",
+            "object": "response",
+            "created_at": 0,
+            "model": said.model,
+            "status": "incomplete" if cut else "completed",
+            "output": _written(said),
+            "error": None,
+            "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+            "instructions": None,
+            "metadata": {},
+            "parallel_tool_calls": True,
+            "temperature": 1.0,
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": 1.0,
+            "usage": {
+                "input_tokens": into,
+                "output_tokens": out,
+                "total_tokens": into + out,
+                "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+                "output_tokens_details": {"reasoning_tokens": 0},
+            },
+        }
+
+    def write_events(self, said: Recorded) -> list[bytes]:
+        whole = self.write(said)
+        begun = {**whole, "output": [], "status": "in_progress", "incomplete_details": None}
+        begun["usage"] = None
+        events = [
+            ("response.created", {"response": begun}),
+            ("response.in_progress", {"response": begun}),
+        ]
+        for index, item in enumerate(whole["output"]):
+            events += _item_events(item, index)
+        end = "response.incomplete" if said.said.finish == "length" else "response.completed"
+        events.append((end, {"response": whole}))
+        return [
+            event({"type": kind, "sequence_number": n, **data}, kind)
+            for n, (kind, data) in enumerate(events)
+        ]
+
+
+def _written(said: Recorded) -> list[dict[str, Json]]:
+    cut = said.said.finish == "length"
+    written: list[dict[str, Json]] = []
+    if said.said.text is not None:
+        part = {
+            "type": "output_text",
+            "text": said.said.text,
+            "annotations": [],
+            "logprobs": [],
+        }
+        message = {
+            "id": f"msg_recorded_{said.number}",
+            "type": "message",
+            "role": "assistant",
+            "status": "incomplete" if cut else "completed",
+            "content": [part],
+        }
+        written.append(message)
+    for called, tool, args in said.calls:
+        call = {
+            "id": f"fc_{called}",
+            "type": "function_call",
+            "call_id": called,
+            "name": tool,
+            "arguments": json.dumps(args),
+            "status": "completed",
+        }
+        written.append(call)
+    return written
+
+
+def _item_events(item: dict[str, Json], index: int) -> list[tuple[str, dict[str, Json]]]:
+    begun = {**item, "status": "in_progress"}
+    at = {"item_id": item["id"], "output_index": index}
+    if item["type"] == "message":
+        (part,) = item["content"]
+        begun["content"] = []
+        at["content_index"] = 0
+        middle = [
+            ("response.content_part.added", {**at, "part": {**part, "text": ""}}),
+            ("response.output_text.delta", {**at, "delta": part["text"], "logprobs": []}),
+            ("response.output_text.done", {**at, "text": part["text"], "logprobs": []}),
+            ("response.content_part.done", {**at, "part": part}),
+        ]
+    else:
+        begun["arguments"] = ""
+        written = {"arguments": item["arguments"], "name": item["name"]}
+        middle = [
+            ("response.function_call_arguments.delta", {**at, "delta": item["arguments"]}),
+            ("response.function_call_arguments.done", {**at, **written}),
+        ]
+    return [
+        ("response.output_item.added", {"output_index": index, "item": begun}),
+        *middle,
+        ("response.output_item.done", {"output_index": index, "item": item}),
+    ]
 
 
 class _Reader(StreamReader):

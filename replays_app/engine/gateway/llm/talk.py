@@ -10,63 +10,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from replays_app.engine.agents.reach import llm_of, run_in_agent
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.llm import LlmConfig
+from replays_app.engine.formats.session import ModelResponse, Session
+from replays_app.engine.gateway.llm.answers import Answers
 from replays_app.engine.gateway.llm.api import ToolResult
-from replays_app.engine.gateway.llm.said import MOST_TEXT, Said, Wanted
-from replays_app.engine.masking import Mask
+from replays_app.engine.gateway.llm.exchange import KEPT_DETAIL, Exchange
+from replays_app.engine.gateway.llm.meddling import Meddler
+from replays_app.engine.gateway.llm.said import Wanted
 from replays_app.engine.matching import canonical, differing
 from replays_app.engine.play import Play
 from replays_app.engine.tape import Seen, Tape
 from replays_app.engine.values import Json, ModelApi, ModelCall
 
 MOST_CALLS = 1_000  # of one attempt
-_NAME = 200  # characters of a model's or a tool's name that are kept
-_DETAIL = 1_000
-
-
-@dataclass(slots=True, eq=False)
-class Exchange:
-    """One question and its answer."""
-
-    number: int
-    api: ModelApi
-    started_ms: float
-    model: str = ""
-    streamed: bool = False
-    said: Said = field(default_factory=Said)
-    replaced: list[int] = field(default_factory=list)
-    status: int | None = None
-    detail: str = ""
-    trouble: bool = False  # the model's API failed, which is not the agent's doing
-    ended_ms: float | None = None
-    mask: Mask = field(default_factory=Mask)  # the agent's own key
-    rewritten: bool = False  # a result in the question is not the agent's own
-    heard: int = 0  # of said.wanted, those that are told to the talk
-
-    def to_value(self) -> ModelCall:
-        said, ended = self.said, self.ended_ms
-        unended = "" if ended is not None else "the attempt ended before the answer"
-        text = said.text if len(said.text) <= MOST_TEXT else said.text[:MOST_TEXT] + "…"
-        call = ModelCall(
-            number=self.number,
-            api=self.api,
-            model=(said.model or self.model)[:_NAME],
-            streamed=self.streamed,
-            status=self.status,
-            input_tokens=said.input_tokens,
-            output_tokens=said.output_tokens,
-            tools=tuple(tool[:_NAME] for tool in said.begun),
-            text=text,
-            replaced=tuple(self.replaced),
-            started_ms=self.started_ms,
-            real_ms=0.0 if ended is None else ended - self.started_ms,
-            detail=(self.detail or unended)[:_DETAIL],
-        )
-        return self.mask.model_call(call)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +42,7 @@ class _Asked:
 
 class Talk:
     """Of one attempt. `guarded`: tools that must not run in the agent; `allowed`: those that have
-    side effects and may."""
+    side effects and may. `answers`: recorded ones of the model; None: it is asked itself."""
 
     def __init__(
         self,
@@ -90,7 +50,11 @@ class Talk:
         *,
         guarded: frozenset[str] = frozenset(),
         allowed: frozenset[str] = frozenset(),
+        answers: Answers | None = None,
+        meddlers: Sequence[Meddler] = (),
     ) -> None:
+        self._answers = answers
+        self._meddlers = meddlers
         self._tape = tape
         self._guarded = guarded
         self._allowed = allowed
@@ -108,6 +72,37 @@ class Talk:
         exchange = Exchange(len(self._exchanges) + 1, api, now_ms)
         self._exchanges.append(exchange)
         return exchange
+
+    @property
+    def tape(self) -> Tape:
+        return self._tape
+
+    @property
+    def is_recorded(self) -> bool:
+        return self._answers is not None
+
+    def deal(self, exchange: Exchange) -> ModelResponse | None:
+        """The next recorded answer; None: there are no more."""
+        exchange.source = "recorded"
+        return self._answers.deal() if self._answers is not None else None
+
+    def instead(self, exchange: Exchange) -> ModelResponse | None:
+        """What a scenario answers in the model's place."""
+        for meddler in self._meddlers:
+            said = meddler.instead(exchange.number)
+            if said is not None:
+                exchange.chaos = True
+                return said
+        return None
+
+    @property
+    def run_out(self) -> str:
+        count = len(self._exchanges)
+        return (
+            f"question {count} to the model has no recorded answer: the recording has "
+            f"{self._answers.count if self._answers else 0} (model_responses); add it there, or "
+            "take agent.llm.answers: recorded out"
+        )
 
     def hear(self, exchange: Exchange) -> str:
         """The tool calls that the answer has by now, before the agent hears of them. What speaks
@@ -150,6 +145,9 @@ class Talk:
                 result.put(asked.text, failed=asked.failed)
                 exchange.rewritten = True
         exchange.replaced += [play.number for play in plays if play.kind != "passthrough"]
+        for meddler in self._meddlers:
+            if meddler.results(exchange.number, results):
+                exchange.rewritten = exchange.chaos = True
         return plays
 
     def end(self, plays: Sequence[Play], now_ms: float) -> None:
@@ -166,6 +164,8 @@ class Talk:
             f"{tool} has side effects, and really ran in the agent (side_effects: allow)"
             for tool in sorted(self._ran)
         ]
+        if self._answers is not None and self._answers.said:
+            notes.append(self._answers.said)
         if self._strangers:
             count = len(self._strangers)
             notes.append(
@@ -179,7 +179,9 @@ class Talk:
     def trouble(self) -> str:
         """What kept the attempt from having a model to the end; empty: nothing."""
         last = self._exchanges[-1] if self._exchanges else None
-        return last.mask.text(last.detail)[:_DETAIL] if last is not None and last.trouble else ""
+        return (
+            last.mask.text(last.detail)[:KEPT_DETAIL] if last is not None and last.trouble else ""
+        )
 
     # -- which call of this attempt a result belongs to
 
@@ -252,13 +254,14 @@ class Talk:
         return [play for play in plays if play.door != "llm" and play.tool is not None]
 
 
-def talk_of(agent: AgentConfig, tape: Tape) -> tuple[LlmConfig, Talk] | None:
+def talk_of(agent: AgentConfig, session: Session, tape: Tape) -> tuple[LlmConfig, Talk] | None:
     """What a deck needs for the LLM door; None: the agent has none."""
     config = llm_of(agent)
     if config is None:
         return None
     guarded, allowed = run_in_agent(agent, True), run_in_agent(agent, "allow")
-    return config, Talk(tape, guarded=guarded, allowed=allowed)
+    answers = Answers(session.model_responses) if config.answers == "recorded" else None
+    return config, Talk(tape, guarded=guarded, allowed=allowed, answers=answers)
 
 
 def told(play: Play) -> tuple[str, bool]:
