@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import dj_database_url
 
 from flakestorm_web.mail import BadMail, Mail, read_mail
+from flakestorm_web.places import (
+    ROOT,
+    SOCKET_PATH_LIMIT,
+    data_folder,
+    embedded_redis_url,
+    redis_socket,
+)
 from replays_app.engine.hosts import AllowedHosts
 
-ROOT = Path(__file__).resolve().parent.parent
-
-# A Unix socket's path must fit into sockaddr_un (108 bytes on Linux, 104 on macOS).
-SOCKET_PATH_LIMIT = 100
+__all__ = [
+    "LANGSMITH_ENDPOINT",
+    "ROOT",
+    "SOCKET_PATH_LIMIT",
+    "SOURCE_HOSTS",
+    "BadSetting",
+    "Env",
+    "LangSmith",
+    "data_folder",
+    "embedded_redis_url",
+    "read",
+    "redis_socket",
+]
 
 # Where traces are imported from, unless the operator says otherwise: the clouds of the kinds that
 # we know.
@@ -106,27 +120,6 @@ def read(environ: Mapping[str, str] = os.environ) -> Env:
         mail=_mail(environ),
         proxies=_number(environ, "FLAKESTORM_PROXIES", default=0, least=0),
     )
-
-
-def data_folder(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("FLAKESTORM_DATA") or ROOT / "var").expanduser().resolve()
-
-
-def redis_socket(data: Path) -> Path:
-    """Where the bundled Redis listens: beside the data, or in a plain place if that cannot be.
-
-    The Redis client reads its own address back in a list of words like `addr=…`, so that a path
-    with a space or an equals sign breaks it.
-    """
-    path = data / "redis.sock"
-    if len(bytes(path)) <= SOCKET_PATH_LIMIT and not re.search(r"[\s=]", str(path)):
-        return path
-    name = hashlib.sha256(bytes(path)).hexdigest()[:16]
-    return Path(f"/tmp/flakestorm-{os.getuid()}-{name}/redis.sock")  # noqa: S108 - made private
-
-
-def embedded_redis_url(data: Path) -> str:
-    return f"unix://{quote(str(redis_socket(data)))}"
 
 
 def _secret_key(environ: Mapping[str, str], data: Path) -> str:

@@ -14,6 +14,7 @@ from replays_app.engine.agents.probe import probe
 from replays_app.engine.values import Json
 from replays_app.models import ConnectionCheck
 from replays_app.services import agents, checks
+from replays_app.standing.opening import board_of
 
 LONGEST_S = 150.0  # of one check: its start and its answer have bounds of their own before that
 
@@ -44,15 +45,22 @@ async def make(db: Database, check: ConnectionCheck) -> None:
 async def _probe(db: Database, check: ConnectionCheck, reach: agents.Reach) -> None:
     steps: list[dict[str, Json]] = []
     try:
-        async with (
-            asyncio.timeout(LONGEST_S),
-            aclosing(
-                probe(reach.config, check.prompt, hosts=reach.hosts, mask=reach.mask)
-            ) as seen_so_far,
-        ):
-            async for seen in seen_so_far:
-                steps.append(seen.to_json())
-                await db(checks.note, check, steps)
+        with board_of(reach.config, settings.ENV.redis_url) as board:
+            async with (
+                asyncio.timeout(LONGEST_S),
+                aclosing(
+                    probe(
+                        reach.config,
+                        check.prompt,
+                        hosts=reach.hosts,
+                        mask=reach.mask,
+                        board=board,
+                    )
+                ) as seen_so_far,
+            ):
+                async for seen in seen_so_far:
+                    steps.append(seen.to_json())
+                    await db(checks.note, check, steps)
     except TimeoutError:
         over = Seen(
             step="time",

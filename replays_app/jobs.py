@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
@@ -40,6 +41,7 @@ from replays_app.services.contracts import contract_of
 from replays_app.services.errors import LostClaim
 from replays_app.services.sessions import session_of
 from replays_app.services.sweep import has_due
+from replays_app.standing.opening import board_of
 
 CLAIM_FOR = 60.0  # seconds in which a job takes new claims; then the next doorbell's turn
 REJUDGE_FOR = 30.0  # seconds in which a job judges stored attempts anew
@@ -214,13 +216,18 @@ class Shift:
         attempts = Attempts(plans, until=self.began + HAND_OVER_AFTER)
         live_tools, token = plans[0].run.live_tools, plans[0].run.token
         assert token is not None
-        async with Replayer(
-            reach.config,
-            live_tools=live_tools,
-            wanted=max(1, wanted),
-            hosts=reach.hosts,
-            mask=reach.mask,
-        ) as replayer:
+        async with AsyncExitStack() as stack:
+            board = stack.enter_context(board_of(reach.config, settings.ENV.redis_url))
+            replayer = await stack.enter_async_context(
+                Replayer(
+                    reach.config,
+                    live_tools=live_tools,
+                    wanted=max(1, wanted),
+                    hosts=reach.hosts,
+                    mask=reach.mask,
+                    board=board,
+                )
+            )
             replaying = asyncio.create_task(
                 replay_all(
                     attempts,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from replays_app.cli.boards import board_here
 from replays_app.cli.inputs import read_configuration
 from replays_app.cli.main import INTERRUPTED, UNUSABLE
 from replays_app.cli.screen import Screen
@@ -97,10 +98,11 @@ async def _look(
     see: Callable[[Seen], None],
     told: Callable[[Evidence], None],
 ) -> None:
-    seen_so_far = probe(agent, "", session=session, told=told, environ=os.environ)
-    async with aclosing(seen_so_far):
-        async for seen in seen_so_far:
-            see(seen)
+    with board_here(agent) as board:
+        seen_so_far = probe(agent, "", session=session, told=told, environ=os.environ, board=board)
+        async with aclosing(seen_so_far):
+            async for seen in seen_so_far:
+                see(seen)
 
 
 def _asked(options: Options, config: Config) -> Asked:

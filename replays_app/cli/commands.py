@@ -241,6 +241,17 @@ def mcp_stdio() -> int:
     return main([])
 
 
+@cli.command("gateway", add_help_option=False)
+def gateway() -> int:
+    """Answer for agents that already run, at a fixed address, while they are replayed.
+
+    main.py runs it without coming here; this is for the help.
+    """
+    from replays_app.cli.gateway import main
+
+    return main([])
+
+
 @replay.command("export")
 @click.option(
     "--from-report",

@@ -24,6 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return serve(words[1:])
     sys.excepthook = _fault_of_ours
+    if words[:1] == ["gateway"]:
+        from replays_app.cli.gateway import main as stand
+
+        return stand(words[1:])
     # Little of what is read becomes garbage before the end, and looking for it costs 5 % of it all.
     gc.set_threshold(50_000)
     return run(words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from replays_app.cli import reports
+from replays_app.cli.boards import board_here
 from replays_app.cli.inputs import Imports, Inputs, gather
 from replays_app.cli.main import INTERRUPTED, UNUSABLE
 from replays_app.cli.printing import session_block
@@ -318,9 +320,15 @@ class Replay:
         wanted = len(self._open) * self.options.attempts
         live = asyncio.create_task(self._tick()) if self._screen.live else None
         try:
-            async with Replayer(
-                self._agent, live_tools=self.options.live_tools, wanted=wanted
-            ) as replayer:
+            async with AsyncExitStack() as stack:
+                replayer = await stack.enter_async_context(
+                    Replayer(
+                        self._agent,
+                        live_tools=self.options.live_tools,
+                        wanted=wanted,
+                        board=stack.enter_context(board_here(self._agent)),
+                    )
+                )
                 await replay_all(
                     jobs, replayer=replayer, concurrency=replayer.at_once, on_result=self._add
                 )

@@ -147,6 +147,14 @@ class AllowedHosts:
         return socket.socket(family=family, type=kind, proto=proto)
 
 
+@dataclass(frozen=True, slots=True)
+class AnyHost(AllowedHosts):
+    """Anywhere but to what is never connected to."""
+
+    def check_host(self, host: str, port: int) -> None:
+        _refuse_always(_read(host))
+
+
 def _host_and_port(url: str) -> tuple[str, int]:
     """Raises HostRefused for what two readers of a URL could understand differently."""
     remedy = "write it like https://agents.example.com:8443/invoke"

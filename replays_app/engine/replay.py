@@ -27,15 +27,20 @@ from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.errors import FormatError
 from replays_app.engine.formats.session import Session
+from replays_app.engine.gateway.board import Board
 from replays_app.engine.gateway.hooks import HooksDoor
 from replays_app.engine.gateway.marks import run_key, sent_marks
 from replays_app.engine.gateway.offer import offer_of
 from replays_app.engine.gateway.server import Gateway
 from replays_app.engine.hosts import AllowedHosts
-from replays_app.engine.injecting import Injected, injected
+from replays_app.engine.injecting import Injected, Uninjected, injected
 from replays_app.engine.masking import Mask, with_llm_key
 from replays_app.engine.values import Evidence, Failure, Json, Judgement
 
+_NO_BOARD = (
+    "agent.gateway_url names a standing gateway, and this replay does not know its Redis; set "
+    "REDIS_URL to the one that the gateway uses"
+)
 # Between two starts. Attempts that start together stay together: the agent gets them in bursts, and
 # we work while it waits, and wait while it works. `python -m benchmarks.replay`, 1,000 sessions of
 # 100 ms, 50 at once: 2.8 s; with only the first fifty set apart 3.2 s, with none of them 3.6 s.
@@ -56,7 +61,7 @@ class Replayer:
     `wanted`: how many attempts will be asked for; the pool of processes grows no larger.
     `environ`: what a started agent may inherit from (agents/starting.py says which names).
     `hosts`: where to connect to, the agent and what stays live; None: anywhere.
-    `mask`: what must not be in the evidence.
+    `mask`: what must not be in the evidence. `board`: of the standing gateways.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Replayer:
         environ: Mapping[str, str] = os.environ,
         hosts: AllowedHosts | None = None,
         mask: Mask | None = None,
+        board: Board | None = None,
     ) -> None:
         self.agent = agent
         self.injection: Injection = injection_of(agent, live_tools=live_tools)
@@ -79,6 +85,7 @@ class Replayer:
         self._token = token
         self._environ = environ
         self._hosts = hosts
+        self._board = board if self.injection in DOORS and agent.gateway_url else None
         self._mask = with_llm_key(mask or Mask(), agent)
         self._exit = AsyncExitStack()
 
@@ -86,7 +93,7 @@ class Replayer:
         async with self._exit as stack:
             self._http = await stack.enter_async_context(HttpClient(self._hosts))
             gateway: Gateway | None = None
-            if self.injection in DOORS:
+            if self.injection in DOORS and self._board is None:
                 gateway = await stack.enter_async_context(Gateway(hosts=self._hosts))
             self._pool = Pool(
                 self.agent,
@@ -116,6 +123,8 @@ class Replayer:
     def _prepare(self, session: Session) -> Request | Invocation | Failure:
         if reason := refusal(self.agent, session, live_tools=self._live_tools):
             return Failure(whose="ours", code="cannot_inject", message=reason)
+        if self.injection in DOORS and self.agent.gateway_url and self._board is None:
+            return Failure(whose="ours", code="cannot_inject", message=_NO_BOARD)
         try:
             if self.injection in DOORS:
                 Injected.make(session, self.agent)
@@ -163,8 +172,11 @@ class Replayer:
         token = self._token()
         headers = {**request.headers, **sent_marks(token, agent.run_header)}
         request = replace(request, url=agent.endpoint, headers=headers)  # its port is the member's
-        with injected(session, member, run_key(token)) as own:
-            sent = await self._http.send(request, timeout_ms=agent.timeout)
+        try:
+            async with injected(session, member, run_key(token), self._board, self._hosts) as own:
+                sent = await self._http.send(request, timeout_ms=agent.timeout)
+        except Uninjected as none:
+            return await with_log(replace(blank, failure=none.failure), member, mark)
         if isinstance(sent.result, Failure):
             # What is ours never reached the agent; one that we started is better replaced anyway.
             member.unfinished = sent.result.whose == "agent" or member.process is not None
@@ -182,8 +194,8 @@ class Replayer:
         agent, python = member.agent, member.python
         assert python is not None, "an invocation is for a Python agent"
         mark = await python.process.mark()
-        with injected(session, member) as own:
-            door = HooksDoor(own.deck, session) if own is not None else None
+        async with injected(session, member) as own:
+            door = HooksDoor(own.deck, session) if own is not None and own.deck else None
             sent = await python.attempt(asked, door, timeout_ms=agent.timeout)
             if door is not None:
                 door.close()

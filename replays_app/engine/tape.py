@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
 from replays_app.engine.clock import HOLD_MS, Flight, Interval, VirtualClock
-from replays_app.engine.formats.config import AgentConfig
+from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.errors import FormatError, Problem
 from replays_app.engine.formats.session import (
     Latency,

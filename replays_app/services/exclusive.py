@@ -1,5 +1,9 @@
 """Agents that are already running behind one fixed gateway take one session at a time: a run or a
-connection check of such an agent waits while another one is alive."""
+connection check of such an agent waits while another one is alive.
+
+So do those behind a standing gateway (`gateway_url`) that do not tell their attempts apart. The
+database decides it, as it does who may execute a run: a worker takes what it can do now, where a
+lock of the queue's would have it take a job and put it back."""
 
 from __future__ import annotations
 
@@ -12,13 +16,17 @@ from replays_app.models import Agent, AgentVersion, ConnectionCheck, Run
 
 Claimed = TypeVar("Claimed", bound=Model)
 
-_FIXED = Q(version__agent__config__has_key="gateway_listen") | Q(
-    version__overrides__has_key="gateway_listen"
-)
+
+def _has(key: str) -> Q:
+    return Q(version__agent__config__has_key=key) | Q(version__overrides__has_key=key)
+
+
+_FIXED = _has("gateway_listen") | (_has("gateway_url") & ~_has("run_header"))
 
 
 def is_one_at_a_time(version: AgentVersion) -> bool:
-    return "gateway_listen" in (version.agent.config | version.overrides)
+    config = version.agent.config | version.overrides
+    return "gateway_listen" in config or ("gateway_url" in config and "run_header" not in config)
 
 
 def is_busy(agent: Agent) -> bool:

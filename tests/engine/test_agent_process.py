@@ -172,6 +172,7 @@ RUNNING = {"endpoint": "http://a:1/", "gateway_listen": "127.0.0.1:1"}
         ({"start": "a {port}", "concurrency": 40}, "proxy", 100, 40),
         ({"start": "a", "endpoint": "http://a:1/", "concurrency": 40}, "proxy", 100, 1),
         (RUNNING, "proxy", 100, 1),
+        ({"endpoint": "http://a:1/", "gateway_url": "http://h:1"}, "proxy", 100, 1),
         ({**RUNNING, "run_header": "baggage"}, "proxy", 100, 8),
         ({**RUNNING, "run_header": "baggage", "concurrency": 40}, "tool_url", 100, 40),
         ({"endpoint": "http://a:1/", "run_header": "baggage"}, "none", 100, 50),

@@ -1,3 +1,4 @@
+import datetime as dt
 import socket
 import ssl
 import threading
@@ -6,7 +7,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from replays_app.engine.gateway.ca import CertificateAuthority
+from replays_app.engine.gateway import ca
+from replays_app.engine.gateway.ca import BadAuthority, CertificateAuthority
 from replays_app.engine.gateway.trust import machine_roots
 
 
@@ -86,3 +88,73 @@ def test_the_bundle_keeps_the_roots_that_the_environment_adds(tmp_path):
         "AWS_CA_BUNDLE": str(tmp_path / "missing.pem"),
     }
     assert machine_roots(env) == [b"system\n", b"private\n"]
+
+
+# One that is kept
+
+
+def test_a_kept_authority_is_the_same_after_a_restart_and_for_its_replicas(tmp_path):
+    folder = tmp_path / "of" / "gateways"
+    first, second = (CertificateAuthority({}, kept=folder) for _ in range(2))
+    assert first.pem == second.pem
+    assert (folder / "ca-key.pem").stat().st_mode & 0o777 == 0o600
+    assert shake_hands(second, "api.test", "api.test")
+    cert = x509.load_pem_x509_certificate(first.pem)
+    assert (cert.not_valid_after_utc - cert.not_valid_before_utc).days > 3_000
+    first.close()
+    second.close()
+
+
+def test_two_that_start_together_make_one_authority(tmp_path):
+    barrier, made = threading.Barrier(4, timeout=20), []
+
+    def make():
+        barrier.wait()
+        made.append(CertificateAuthority({}, kept=tmp_path / "ca"))
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({one.pem for one in made}) == 1
+
+
+def _other(folder, tmp_path):
+    CertificateAuthority({}, kept=tmp_path / "other").close()
+    return (tmp_path / "other" / "ca-key.pem").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("ca-key.pem", None, "ca-key.pem is missing"),
+        ("ca.pem", None, "ca.pem is missing"),
+        ("ca-key.pem", lambda *_: b"nonsense", "has a key or certificate that is none"),
+        ("ca.pem", lambda *_: b"", "has a key or certificate that is none"),
+        ("ca-key.pem", _other, "is not the key of"),
+    ],
+)
+def test_half_an_authority_is_refused_and_not_replaced(tmp_path, file, content, says):
+    folder = tmp_path / "ca"
+    CertificateAuthority({}, kept=folder).close()
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content(folder, tmp_path))
+    with pytest.raises(BadAuthority, match=says) as refused:
+        CertificateAuthority({}, kept=folder)
+    assert "remove both and give the agents the new certificate" in str(refused.value)
+
+
+def test_one_that_has_expired_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(ca, "_KEPT_LIFE", dt.timedelta(seconds=-1))
+    CertificateAuthority({}, kept=tmp_path).close()
+    with pytest.raises(BadAuthority, match="was valid until"):
+        CertificateAuthority({}, kept=tmp_path)
+
+
+def test_a_hosts_certificate_is_made_anew_before_it_expires(authority, monkeypatch):
+    first = authority.context("api.test")
+    monkeypatch.setattr(ca, "_RENEWED_S", -1.0)
+    assert authority.context("api.test") is not first

@@ -121,6 +121,18 @@ AGENT_MISTAKES = [
     ({**STARTED, "start": "a"}, "agent.start: has no {port}, but endpoint has"),
     ({**HTTP, "start": "a", "ready": "http://h:{port}/"}, "agent.ready: uses {port}, but endpoint"),
     ({**HTTP, "start": "a", "concurrency": 2}, "agent.concurrency: is 2, but without {port}"),
+    ({**HTTP, "gateway_url": "gw:8899"}, "agent.gateway_url: is 'gw:8899', must be an address"),
+    ({**HTTP, "gateway_url": "http://u:p@h:1"}, "agent.gateway_url: is 'http://u:p@h:1', must be"),
+    ({**HTTP, "gateway_url": "http://h:1/t/x"}, "agent.gateway_url: is 'http://h:1/t/x', must be"),
+    ({**STARTED, "gateway_url": "http://h:1"}, "agent.gateway_url: is for an agent that already"),
+    (
+        {**HTTP, "gateway_url": "http://h:1", "gateway_listen": "h:1"},
+        "agent.gateway_url: is of a standing gateway, gateway_listen of one in the job; remove one",
+    ),
+    (
+        {"type": "python", "endpoint": "m:f", "gateway_url": "http://h:1"},
+        "agent.gateway_url: is for an agent over HTTP, and type is python",
+    ),
     ({**HTTP, "start": "a", "concurrency": 2}, "add {port}, or run_header if it can tell its"),
     ({**HTTP, "run_header": "x-run"}, "agent.run_header: is 'x-run', must be one of traceparent"),
     ({**STARTED, "run_header": "baggage"}, "agent.run_header: is for attempts that share a proc"),
@@ -202,6 +214,7 @@ def test_a_mistake_in_the_agent_names_field_and_remedy(
         {**HTTP, "latency": {"mode": "scaled", "factor": 0.1}},
         {**STARTED, "concurrency": 40},
         {**HTTP, "start": "a", "concurrency": 40, "run_header": "traceparent"},
+        {**HTTP, "gateway_url": "https://gw.internal:8899/", "gateway_token": "x" * 16},
         {**HTTP, "run_header": "baggage", "reset_endpoint": "http://h:1/", "concurrency": 1},
         {**STARTED, "start": ["python", "a.py", "{port}"]},
         {

@@ -71,6 +71,7 @@ M = "llm:\n  upstream: https://api.openai.com\n"
         (E + "gateway: mcp", 1, "", "where it finds the gateway"),
         (E + "gateway: proxy", 1, "", "where it finds the gateway"),
         (E + "gateway_listen: 127.0.0.1:80", 2, "gateway_listen", "take one from 1024 on"),
+        (E + "gateway_url: http://h:8899", 2, "gateway_url", "needs a gateway_token"),
         (E + "gateway_listen: 0.0.0.0:8899", 1, "", "agent.gateway_token has 0 characters"),
         (E + "gateway_token: abcdefghijklmnopqrst", 2, "gateway_token", "write ${NAME}"),
         ("endpoint: http://elsewhere.example/", 1, "endpoint", "FLAKESTORM_AGENT_HOSTS"),

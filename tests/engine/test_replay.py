@@ -378,6 +378,16 @@ TURNED = session("X", context=({"role": "user", "content": "hi"},))
             False,
             "gateway_token has 5 characters",
         ),
+        ({"gateway_url": "http://gw.internal:1"}, PLAIN, False, "gateway_token has 0 characters"),
+        (
+            {"gateway_url": "http://127.0.0.1:1", "gateway_token": "short"},
+            PLAIN,
+            False,
+            "gateway_token has 5 characters",
+        ),
+        ({"gateway_url": "http://127.0.0.1:1"}, PLAIN, True, "agent.gateway_url out"),
+        ({"gateway_url": "http://h:1", "gateway": "llm"}, PLAIN, False, "has no LLM door"),
+        ({"gateway_url": "http://127.0.0.1:1"}, PLAIN, False, "set REDIS_URL"),
         (
             {"start": "false", "tools": {MARKET: ToolRule(on_miss="stub")}},
             PLAIN,

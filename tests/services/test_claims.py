@@ -160,6 +160,24 @@ def test_an_agent_behind_one_fixed_gateway_has_one_living_claim(case, where):
     assert claims.claim("interactive") == [second]
 
 
+@pytest.mark.parametrize(
+    ("config", "is_alone"),
+    [
+        ({"gateway_url": "http://gateway.internal:8899"}, True),
+        ({"gateway_url": "http://gateway.internal:8899", "run_header": "traceparent"}, False),
+    ],
+)
+def test_an_agent_behind_standing_gateways_has_several_claims_if_it_tells_them_apart(
+    case, config, is_alone
+):
+    case.agent.config |= config
+    case.agent.save()
+    runs = [case.run(factories.version(case.agent)) for _ in range(2)]
+    assert claims.claim("interactive") == runs[:1]
+    assert claims.due("interactive") != is_alone
+    assert claims.claim("interactive") == ([] if is_alone else runs[1:])
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_workers_at_the_same_time_never_claim_the_same_run(exclusive):

@@ -147,9 +147,10 @@ def _no_calls(agent: AgentConfig, door: Injection) -> Seen:
             "incidents without recorded tool responses.",
         )
     way = _VARIABLES.get(door, "")
-    if agent.gateway_listen is not None:
+    at = agent.gateway_url or (agent.gateway_listen and f"http://{agent.gateway_listen}")
+    if at:
         name, path = _WAYS[door]
-        way = f"{name} http://{agent.gateway_listen}{path}"
+        way = f"{name} {at.rstrip('/')}{path}"
     client = {"mcp": "MCP client", "llm": "model's client"}.get(door, "HTTP client")
     return Seen(
         step="tool calls",

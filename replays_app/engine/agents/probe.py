@@ -21,6 +21,7 @@ from replays_app.engine.agents.reach import is_python, refusal
 from replays_app.engine.connecting import resolve
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.session import Session
+from replays_app.engine.gateway.board import Board
 from replays_app.engine.hosts import AllowedHosts, HostRefused
 from replays_app.engine.masking import Mask
 from replays_app.engine.replay import Replayer
@@ -39,13 +40,15 @@ async def probe(
     environ: Mapping[str, str] = os.environ,
     session: Session | None = None,
     told: Callable[[Evidence], None] = lambda evidence: None,
+    board: Board | None = None,
 ) -> AsyncGenerator[Seen, None]:
     """What was seen, as it is seen. It ends with the first step that failed so that nothing after
     it can be tried. `hosts` None: the agent may be anywhere. `session` is asked in place of the
-    prompt, with its recorded answers; `told` gets what the attempt left behind."""
+    prompt, with its recorded answers; `told` gets what the attempt left behind. `board`: of its
+    standing gateway."""
     mask = mask or Mask()
     session = session or Session(id="connection-check", input=prompt, contract="none")
-    steps = _probe(agent, session, told, hosts=hosts, mask=mask, environ=environ)
+    steps = _probe(agent, session, told, hosts=hosts, mask=mask, environ=environ, board=board)
     async with aclosing(steps):
         async for seen in steps:
             yield replace(seen, saw=mask.text(seen.saw), remedy=mask.text(seen.remedy))
@@ -59,6 +62,7 @@ async def _probe(
     hosts: AllowedHosts | None,
     mask: Mask,
     environ: Mapping[str, str],
+    board: Board | None,
 ) -> AsyncGenerator[Seen, None]:
     reason: str | None
     if reason := refusal(agent, session, live_tools=False):
@@ -75,7 +79,7 @@ async def _probe(
         "ready_timeout": min(agent.ready_timeout, LONGEST_MS),
     }
     bounded = agent.model_copy(update=limits)
-    async with Replayer(bounded, hosts=hosts, mask=mask, environ=environ) as replayer:
+    async with Replayer(bounded, hosts=hosts, mask=mask, environ=environ, board=board) as replayer:
         if reason := replayer.refusal(session):
             yield no("configuration", reason)
             return

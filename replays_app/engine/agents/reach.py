@@ -37,7 +37,7 @@ def injection_of(agent: AgentConfig, *, live_tools: bool) -> Injection:
         return "hooks"
     if agent.gateway in ("proxy", "tool_url", "mcp", "llm"):
         return agent.gateway
-    if agent.gateway is not None or not (agent.start or agent.gateway_listen):
+    if agent.gateway is not None or not (agent.start or _is_pointed(agent)):
         return "none"
     if any(tool.match_url for tool in agent.tools.values()):
         return "proxy"
@@ -47,7 +47,7 @@ def injection_of(agent: AgentConfig, *, live_tools: bool) -> Injection:
         return "mcp"
     if agent.llm is not None or _uses(agent, LLM_URL):
         return "llm"
-    return "tool_url" if agent.gateway_listen is not None else "proxy"
+    return "tool_url" if _is_pointed(agent) else "proxy"
 
 
 def is_python(agent: AgentConfig) -> bool:
@@ -88,6 +88,16 @@ def refusal(agent: AgentConfig, session: Session, *, live_tools: bool) -> str:
 def wants_port(agent: AgentConfig) -> bool:
     """Whether the agent is told its port, so that there can be several of it."""
     return "{port}" in agent.endpoint
+
+
+def channel_token(agent: AgentConfig) -> str:
+    """By which a standing gateway knows the agent's calls."""
+    return agent.gateway_token or LOCAL_TOKEN
+
+
+def _is_pointed(agent: AgentConfig) -> bool:
+    """Whether it already runs, and somebody pointed it to a gateway."""
+    return agent.gateway_listen is not None or agent.gateway_url is not None
 
 
 def is_shared(agent: AgentConfig, injection: Injection) -> bool:
@@ -142,6 +152,12 @@ def _unsupported(agent: AgentConfig, live_tools: bool) -> str:
         return "agent.endpoint is missing; write the URL that takes the agent's requests"
     if not _is_http(agent.endpoint):
         return f"agent.endpoint {agent.endpoint} is no http or https address"
+    if agent.gateway_url and (agent.gateway == "llm" or agent.llm is not None):
+        return (
+            "a standing gateway (agent.gateway_url) has no LLM door; give agent.gateway_listen "
+            "(host:port) instead, or reach its tools by proxy, tool_url or mcp and take agent.llm "
+            "out"
+        )
     return ""
 
 
@@ -179,11 +195,11 @@ def _no_way_in(agent: AgentConfig, session: Session, live_tools: bool) -> str:
         return reason
     if door == "hooks":
         return _past_the_proxy(agent)
-    if not (agent.start or agent.gateway_listen):
+    if not (agent.start or _is_pointed(agent)):
         return (
             f"the agent at {agent.endpoint} is already running, and nothing says where it finds "
-            f"the gateway ({door}); give agent.start, so that it is started for the replay, or "
-            "agent.gateway_listen (host:port), and point the agent there"
+            f"the gateway ({door}); give agent.start, so that it is started for the replay, "
+            "agent.gateway_listen (host:port) or agent.gateway_url, and point the agent there"
         )
     if door == "proxy" and (reason := _not_recognised(agent, session)):
         return reason
@@ -214,6 +230,8 @@ def _really_runs(agent: AgentConfig, session: Session) -> str:
 
 def _guessable(agent: AgentConfig, door: Injection) -> str:
     """Where other machines can ask, the tool URL's token must not be one that they can guess."""
+    if agent.gateway_url is not None:
+        return _guessable_url(agent, agent.gateway_url)
     if agent.gateway_listen is None or _is_loopback(listen_address(agent)[0]):
         return ""
     if door == "proxy" and agent.gateway_token is None:
@@ -229,6 +247,20 @@ def _guessable(agent: AgentConfig, door: Injection) -> str:
     )
 
 
+def _guessable_url(agent: AgentConfig, url: str) -> str:
+    given = len(agent.gateway_token or "")
+    if _is_loopback(urlsplit(url).hostname or "") and agent.gateway_token is None:
+        return ""
+    if given >= SHORTEST_TOKEN:
+        return ""
+    return (
+        f"agent.gateway_url {url} can be reached by others, and agent.gateway_token has {given} "
+        f"characters; give one of {SHORTEST_TOKEN} or more, and point the agent to "
+        "http://agent:<token>@<host>:<port> as its proxy, or to /t/<token>/<tool> or /mcp/<token> "
+        "there"
+    )
+
+
 def _not_live(agent: AgentConfig) -> str:
     for place in (TOOL_URL, MCP_URL, LLM_URL):
         if _uses(agent, place):
@@ -236,6 +268,12 @@ def _not_live(agent: AgentConfig) -> str:
                 f"agent.start or agent.env names {place}, which a replay with live tools does not "
                 "have; give the agent its tools' real address there"
             )
+    if agent.gateway_url is not None:
+        return (
+            f"the agent is pointed at the gateway ({agent.gateway_url}), which answers for no "
+            "replay with live tools; take agent.gateway_url out, and give the agent its tools' "
+            "real addresses"
+        )
     if agent.gateway_listen is not None:
         return (
             f"the agent is pointed at the gateway ({agent.gateway_listen}), which a replay with "
@@ -255,8 +293,8 @@ def _no_door(agent: AgentConfig, session: Session) -> str:
         return f"{what}: agent.gateway is none; use proxy, tool_url, mcp or llm, {live}"
     return (
         f"{what}: the agent at {agent.endpoint} is already running, outside the gateway; give "
-        "agent.start, so that it is started for the replay, or agent.gateway_listen (host:port), "
-        f"and point the agent there; {live}"
+        "agent.start, so that it is started for the replay, agent.gateway_listen (host:port) or "
+        f"agent.gateway_url, and point the agent there; {live}"
     )
 
 

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -43,8 +44,8 @@ _SIMPLE_PATH = re.compile(r"(\$\.?)?[\w-]+(\.[\w-]+|\[\d+\])*")
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _CLASS = re.compile(rf"{_TARGET.pattern}|[^\W\d]\w*")
 _OVER_HTTP = (
-    *("start", "ready", "gateway_listen", "gateway_token", "headers", "query_params"),
-    *("reset_endpoint", "run_header"),
+    *("start", "ready", "gateway_listen", "gateway_url", "gateway_token", "headers"),
+    *("query_params", "reset_endpoint", "run_header"),
 )
 
 _Complaint = tuple[Path, str]
@@ -111,7 +112,8 @@ class AgentConfig(Strict):
     memory_mb: int | None = Field(None, ge=64)  # a Python agent's attempt gets no more; MiB
     gateway: Literal["proxy", "tool_url", "mcp", "llm", "hooks", "none"] | None = None
     gateway_listen: str | None = None  # host:port, for an agent that is already running
-    gateway_token: str | None = None  # the tool URL's, where others can reach gateway_listen
+    gateway_url: str | None = None  # of the standing gateway that such an agent is pointed to
+    gateway_token: str | None = None  # the tool URL's, where others can reach the gateway
     # By which tool calls tell their attempts apart, where the agent hands it on with them
     run_header: Literal["traceparent", "baggage", "x-flakestorm-run"] | None = None
     tools: dict[str, ToolRule] = Field(default_factory=dict)
@@ -202,6 +204,8 @@ def _check_reach(agent: AgentConfig, written: AgentConfig) -> Iterator[_Complain
         if not _is_address(agent.gateway_listen):
             shown = agent.gateway_listen
             yield ("gateway_listen",), f"is {shown!r}, must be host:port such as 127.0.0.1:8899"
+    if agent.gateway_url is not None:
+        yield from _check_gateway_url(agent, agent.gateway_url)
     if agent.start is None:
         for name in ("env", "cwd", "python", "ready"):
             if getattr(agent, name):
@@ -214,6 +218,17 @@ def _check_reach(agent: AgentConfig, written: AgentConfig) -> Iterator[_Complain
         else:
             if not words:
                 yield ("start",), "is empty; write the command that starts the agent"
+
+
+def _check_gateway_url(agent: AgentConfig, url: str) -> Iterator[_Complaint]:
+    at = ("gateway_url",)
+    if agent.start is not None:
+        yield at, "is for an agent that already runs, and start starts one; remove one of both"
+    if agent.gateway_listen is not None:
+        yield at, "is of a standing gateway, gateway_listen of one in the job; remove one of both"
+    parts = urlsplit(url) if is_http_url(url) else None
+    if parts is None or "@" in parts.netloc or parts.path.strip("/") or parts.query:
+        yield at, f"is {url!r}, must be an address such as http://gateway.internal:8899"
 
 
 def _check_python(agent: AgentConfig) -> Iterator[_Complaint]:

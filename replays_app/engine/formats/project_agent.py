@@ -124,6 +124,11 @@ def _not_here(value: Mapping[str, Json]) -> Iterator[tuple[Path, str]]:
     for key in _STARTED_ONLY:
         if key in value:
             yield (key,), "is for an agent that a worker starts; take it out"
+    if "gateway_url" in value and "gateway_token" not in value:
+        yield (
+            ("gateway_url",),
+            "needs a gateway_token, by which the gateway tells this project's agents from others",
+        )
     if "version" in value:
         yield ("version",), "is the label of the version that is replayed; take it out"
     if "type" in value and value["type"] != "http":
@@ -264,8 +269,9 @@ def _notes(config: AgentConfig) -> Iterator[str]:
     if door == "none":
         yield (
             "Nothing leads this agent's tool calls through the gateway, so only incidents without "
-            "recorded tool responses can be replayed. Give gateway_listen (host:port), and let the "
-            "agent use that address as its proxy or tool URL."
+            "recorded tool responses can be replayed. Give gateway_url (of a standing gateway) or "
+            "gateway_listen (host:port), and let the agent use that address as its proxy or tool "
+            "URL."
         )
     elif door == "proxy" and not any(tool.match_url for tool in config.tools.values()):
         yield (

@@ -15,7 +15,6 @@ from pydantic import (
     PlainSerializer,
     model_validator,
 )
-from yaml.constructor import SafeConstructor
 
 from replays_app.engine.formats.document import Document, Path
 from replays_app.engine.formats.errors import Problem
@@ -55,6 +54,8 @@ def check_time(text: str) -> str:
     try:
         datetime.fromisoformat(text)
     except ValueError:
+        from yaml.constructor import SafeConstructor  # late: a gateway reads no YAML
+
         if not SafeConstructor.timestamp_regexp.match(text):
             raise ValueError(
                 f"is {text[:60]!r}, must be an ISO 8601 time such as 2026-02-15T10:00:00+01:00"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from email.parser import BytesParser
-from email.policy import HTTP
 from urllib.parse import parse_qsl
 
 from replays_app.engine.values import Json
@@ -75,6 +73,9 @@ def _no_json(constant: str) -> Json:
 
 def _multipart(body: bytes, content_type: str) -> dict[str, Json]:
     """Fields as text, the content of files included: the boundary differs in every request."""
+    from email.parser import BytesParser  # late: it is large, and few tools are asked by it
+    from email.policy import HTTP
+
     head = f"content-type: {content_type}\r\n\r\n".encode("latin-1", "replace")
     message = BytesParser(policy=HTTP).parsebytes(head + body)
     fields = []

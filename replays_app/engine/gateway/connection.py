@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 import struct
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from replays_app.engine.gateway import forward, mcp, proxy, tool_url, wire
 from replays_app.engine.gateway.deck import Deck
@@ -18,6 +18,7 @@ from replays_app.engine.gateway.llm import door as llm
 from replays_app.engine.gateway.parser import RequestParser, Unreadable
 from replays_app.engine.gateway.tls import TlsLayer, name_wanted
 from replays_app.engine.gateway.wire import Request
+from replays_app.engine.hosts import AllowedHosts
 from replays_app.engine.play import Play
 
 if TYPE_CHECKING:
@@ -194,22 +195,13 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _distrusted(self, error: ssl.SSLError | ValueError) -> None:
-        deck = self._listener.whoever()
-        if deck is not None and not self._retired:
-            why = getattr(error, "reason", None) or error
-            reason = (
-                f"TLS to {self._authority or 'an address'} failed ({why}): the agent's HTTP "
-                "client does not trust the gateway; let it use the CA file of SSL_CERT_FILE, or "
-                "use the tool URL"
-            )
-            deck.tape.refused(
-                reason,
-                status=0,
-                now_ms=deck.now_ms(),
-                door="proxy",
-                method="CONNECT",
-                url=self._authority,
-            )
+        why = getattr(error, "reason", None) or error
+        reason = (
+            f"TLS to {self._authority or 'an address'} failed ({why}): the agent's HTTP client "
+            "does not trust the gateway; let it use the CA file of SSL_CERT_FILE, or use the tool "
+            "URL"
+        )
+        self._report(reason, 0, "CONNECT")
         self._close()
 
     def _parse(self, data: bytes) -> None:
@@ -228,20 +220,24 @@ class Connection(asyncio.Protocol):
             self.data_received(rest)
 
     def _unreadable(self, reason: str) -> None:
-        deck = self._listener.whoever()
-        if deck is not None and not self._retired:
-            deck.tape.refused(
-                reason,
-                status=400,
-                now_ms=deck.now_ms(),
-                door="proxy",
-                method="",
-                url=self._authority,
-            )
+        self._report(reason, 400, "")
         if self._is_busy():
             self._retired = True
         else:
             self._fail(400, reason)
+
+    def _report(self, reason: str, status: int, method: str) -> None:
+        """Of what was no request yet."""
+        deck = self._listener.whoever()
+        if deck is not None and not self._retired:
+            deck.tape.refused(
+                reason,
+                status=status,
+                now_ms=deck.now_ms(),
+                door="proxy",
+                method=method,
+                url=self._authority,
+            )
 
     # -- answering ------------------------------------------------------------------------------
 
@@ -294,9 +290,21 @@ class Connection(asyncio.Protocol):
             address = wire.outer_address(target)
             if not address.scheme and self._listener.is_led(host, address.origin):
                 address = wire.Address("http", host, address.origin)
-        if not address.scheme or self._listener.is_own(address.authority):
-            return tool_url.play_tool(request, address.origin, self._listener.token, deck)
+        if not address.scheme or self._is_own(address.authority, deck):
+            return tool_url.play_tool(request, address.origin, self._token(), deck)
         return proxy.play_request(request, address, deck)
+
+    def _is_own(self, authority: str, deck: Deck) -> bool:
+        """Whether this is the gateway's own address."""
+        return self._listener.is_own(authority)
+
+    def _token(self) -> str:
+        """Of the tool URL that may be asked for here."""
+        return self._listener.token
+
+    def _hosts(self, deck: Deck) -> AllowedHosts | None:
+        """Where its live requests may lead."""
+        return self._listener.hosts
 
     def _refuse(self, request: Request, deck: Deck, status: int, reason: str) -> Play:
         return deck.tape.refused(
@@ -354,6 +362,11 @@ class Connection(asyncio.Protocol):
             verdict = proxy.play_connect(authority, deck)
         except ValueError as error:
             verdict = self._refuse(request, deck, 400, f"CONNECT: {error}")
+        self._perform_connect(request, deck, verdict, authority)
+
+    def _perform_connect(
+        self, request: Request, deck: Deck, verdict: Literal["intercept"] | Play, authority: str
+    ) -> None:
         if verdict == "intercept":
             self._authority = authority
             self._send(wire.ESTABLISHED)
@@ -374,7 +387,7 @@ class Connection(asyncio.Protocol):
                 greeting,
                 self._early,
                 self.connection_lost,
-                self._listener.hosts,
+                self._hosts(deck),
             )
         except (OSError, ValueError) as error:
             self._task = self._playing = None
@@ -393,7 +406,7 @@ class Connection(asyncio.Protocol):
 
     async def _forward(self, request: Request, deck: Deck, play: Play) -> None:
         session = self._listener.upstream()
-        done = await forward.forward(session, request, play.url, self._write, self._listener.hosts)
+        done = await forward.forward(session, request, play.url, self._write, self._hosts(deck))
         self._task = self._playing = None
         deck.tape.end(play, now_ms=deck.now_ms(), status=done.status, lost=done.error)
         if done.is_cut_off:

@@ -90,6 +90,10 @@ class Crowd:
         for deck, its in self._theirs.pop(play, ()):
             deck.tape.end(its, now_ms=deck.now_ms(), status=status, lost=lost)
 
+    def reported(self, play: Play) -> list[tuple[Deck, Play]]:
+        """What the attempts report of it, each with its deck."""
+        return self._theirs.get(play, [])
+
     def _reporting(self) -> list[Deck]:
         found = [deck for deck in self._decks if self._told[deck] < MOST_REPORTED]
         self._told.update(found)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Protocol, Self, Unpack
 
-from replays_app.engine.formats.config import ToolRule
+from replays_app.engine.formats.agent import ToolRule
 from replays_app.engine.formats.llm import LlmConfig
 from replays_app.engine.gateway.llm.talk import Talk
 from replays_app.engine.gateway.offer import Offer
@@ -16,6 +16,10 @@ from replays_app.engine.gateway.rules import ToolPattern, UrlPattern, tool_patte
 from replays_app.engine.play import Play
 from replays_app.engine.tape import Seen
 from replays_app.engine.values import Door, Json
+
+
+class Over(Exception):
+    """The attempt is not there any more."""
 
 
 class Recorder(Protocol):
@@ -82,6 +86,14 @@ class Deck:
 
     def now_ms(self) -> float:
         return (time.monotonic() - self.started) * 1000
+
+    async def settle(self, play: Play) -> Play:
+        """What a tape that others hand out too makes of `play`; here it is what it is. There it
+        raises Over, or BoardAway."""
+        return play
+
+    async def finish(self, play: Play) -> None:
+        """Before a settled play's answer goes out; as above."""
 
     def for_all(self, tape: Recorder, offer: Offer) -> Self:
         """The same rules in front of the tapes of several attempts of one agent."""

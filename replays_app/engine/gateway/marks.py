@@ -8,6 +8,7 @@ id is made from the run's token by a hash, so that whoever reads the agent's tra
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from typing import Literal
 from urllib.parse import quote, unquote
@@ -15,8 +16,10 @@ from urllib.parse import quote, unquote
 from replays_app.engine.gateway.wire import Request
 
 RunHeader = Literal["traceparent", "baggage", "x-flakestorm-run"]
+_HEADERS: tuple[RunHeader, ...] = ("x-flakestorm-run", "baggage", "traceparent")
 OWN_HEADER = "x-flakestorm-run"
 _MEMBER = "flakestorm.run"  # of the baggage
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 _LONGEST = 8_192  # characters of a header that is looked at; the W3C's limit for baggage
 
 
@@ -42,9 +45,15 @@ def key_in(request: Request, header: RunHeader) -> str | None:
     text = request.header(header.encode())[:_LONGEST]
     if header == "traceparent":
         parts = text.strip().split("-")
-        return parts[1].lower() if len(parts) >= 4 and len(parts[1]) == 32 else None
+        return parts[1].lower() if len(parts) >= 4 and _TRACE_ID.fullmatch(parts[1]) else None
     token = _in_baggage(text) if header == "baggage" else text.strip()
     return run_key(token) if token else None
+
+
+def keys_in(request: Request) -> list[str]:
+    """All that a request names, by whichever header."""
+    keys = (key_in(request, header) for header in _HEADERS)
+    return list(dict.fromkeys(key for key in keys if key is not None))
 
 
 def _in_baggage(text: str) -> str:

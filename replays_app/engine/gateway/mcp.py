@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from replays_app.engine.gateway.deck import Deck
+from replays_app.engine.gateway.board import BoardAway
+from replays_app.engine.gateway.deck import Deck, Over
 from replays_app.engine.gateway.mcp_content import ProtocolError, result_of
 from replays_app.engine.gateway.offer import Offer, OfferedTool
 from replays_app.engine.gateway.wire import Request
@@ -138,6 +139,10 @@ def _new_manager(body_limit: int) -> StreamableHTTPSessionManager:
     async def call_tool(context: Any, params: Any) -> CallToolResult:
         try:
             result = await _call(context.request.scope[_KEY], params.name, params.arguments or {})
+        except Over:
+            raise MCPError(code=NO_ATTEMPT, message=_OUTSIDE) from None
+        except BoardAway as away:
+            raise MCPError(code=NO_ATTEMPT, message=f"flakestorm: {away}") from None
         except ProtocolError as error:
             raise MCPError(code=error.code, message=error.message) from None
         return CallToolResult.model_validate(result)
@@ -161,12 +166,14 @@ async def _call(visit: Visit, tool: str, args: dict[str, Json]) -> dict[str, Jso
     deck = visit.deck
     if deck is None:
         raise ProtocolError(NO_ATTEMPT, _OUTSIDE)
-    visit.play = play = deck.tape.begin(
+    opened = deck.tape.begin(
         tool, args, now_ms=deck.now_ms(), door="mcp", method="tools/call", url=tool
     )
+    visit.play = play = await deck.settle(opened)
     if play.delay_ms:
         with suppress(TimeoutError):
             await asyncio.wait_for(visit.gone.wait(), max(play.delay_ms, _HOLD_MS) / 1000)
+    await deck.finish(play)
     deck.tape.end(play, now_ms=deck.now_ms())
     return result_of(play, visit.request.header(b"user-agent"))
 

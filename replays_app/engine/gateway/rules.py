@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Protocol
 from urllib.parse import parse_qsl, quote_from_bytes, unquote, unquote_to_bytes, urlsplit
 
-from replays_app.engine.formats.config import ToolRule
+from replays_app.engine.formats.agent import ToolRule
 from replays_app.engine.formats.errors import FormatError, Problem
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

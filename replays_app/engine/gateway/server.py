@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -63,7 +64,8 @@ _SHORTEST_PUBLIC_TOKEN = 16
 
 class Gateway:
     """`upstream_ssl`: how live hosts behind an intercepted name are verified; None: as usual.
-    `hosts`: which live hosts it may connect to; None: any that passthrough names."""
+    `hosts`: which live hosts it may connect to; None: any that passthrough names.
+    `make_ca`: None: one for this gateway alone."""
 
     def __init__(
         self,
@@ -71,11 +73,13 @@ class Gateway:
         limits: Limits | None = None,
         upstream_ssl: ssl.SSLContext | None = None,
         hosts: AllowedHosts | None = None,
+        make_ca: Callable[[], CertificateAuthority] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.hosts = hosts
         self._upstream_ssl = upstream_ssl
         self._listeners: set[Listener] = set()
+        self._make_ca = make_ca
         self._ca: CertificateAuthority | None = None
         self._upstream: aiohttp.ClientSession | None = None
         self.mcp = mcp.McpDoor(self.limits.body)
@@ -103,7 +107,7 @@ class Gateway:
             # Late: an agent with tool URLs never needs it, and cryptography is slow to import.
             from replays_app.engine.gateway.ca import CertificateAuthority
 
-            self._ca = CertificateAuthority()
+            self._ca = (self._make_ca or CertificateAuthority)()
         return self._ca
 
     @property
@@ -161,6 +165,7 @@ class Listener:
         self._told_before = False
         self._gateway = gateway
         self._host = host
+        self._share_port = False
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -261,10 +266,13 @@ class Listener:
 
     # -- for the gateway and its connections
 
+    def _connect(self) -> Connection:
+        return Connection(self)
+
     async def start(self, port: int) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self), self._host, port, backlog=_BACKLOG
+            self._connect, self._host, port, backlog=_BACKLOG, reuse_port=self._share_port or None
         )
         self.port = self._server.sockets[0].getsockname()[1]
         self._sweep_later()
