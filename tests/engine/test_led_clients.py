@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -425,3 +426,114 @@ def test_an_agent_that_a_replay_starts_is_led(real):
     for number, evidence in enumerate(asyncio.run(replay())):
         assert evidence.answer == f"one {number} | two {number} | quote {number} | news {number}"
         assert evidence.report.identical
+
+
+NODE_VERSION = (20, 0)
+NODE = ["node", str(AGENT.with_name("node.cjs"))]
+
+
+def node_version():
+    """None: there is no Node."""
+    if not shutil.which("node"):
+        return None
+    ran = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    return tuple(int(part) for part in ran.stdout.strip().lstrip("v").split(".")[:2])
+
+
+needs_node = pytest.mark.skipif(
+    (node_version() or (0, 0)) < NODE_VERSION, reason="node 20 or newer is not installed"
+)
+# Those of Node itself; the others are in tests/agents.
+NODE_CLIENTS = ("modules", "modules with agents", "modules with roots", "fetch")
+
+
+@needs_node
+@pytest.mark.parametrize("client", NODE_CLIENTS)
+def test_a_node_client_gets_its_recording_and_no_real_tool_is_reached(
+    beside, listener, real, client
+):
+    for plain, secure in (NAMED, (real[0].url, real[1].url)):
+        agent = agent_for(plain, secure)
+        with beside.attempt(listener, recording(), agent) as attempt:
+            said = run([*NODE, client, plain, secure], environment(listener, agent))
+        assert json.loads(said) == ["one x", "two x", "quote x", "news x"]
+        assert attempt.hows == ["exact"] * 4
+        assert attempt.report.identical
+
+
+NODE_ASKS = """
+const http = require('http');
+async function main(urls) {
+  for (const url of urls) {
+    await new Promise((resolve) => http.get(url, (answer) => {
+      console.log(answer.statusCode);
+      answer.resume().on('end', resolve);
+    }));
+    console.log((await fetch(url)).status);
+  }
+}
+main(process.argv.slice(1));
+"""
+
+
+@needs_node
+def test_node_leads_what_python_leads(beside, listener):
+    with ToolServer() as own, ToolServer() as tool:
+        agent = make_agent(tools={"t": {"match_url": (f"http://localhost:{tool.port}/t",)}})
+        at = [
+            f"127.0.0.1:{own.port}",
+            f"127.0.0.1:{tool.port}",
+            "unknown.test",
+            "unknown.test:8080",
+        ]
+        urls = [f"http://{authority}/x" for authority in at]
+        with beside.attempt(listener, make_session(), agent) as attempt:
+            said = run(["node", "-e", NODE_ASKS, *urls], environment(listener, agent))
+        assert said.split() == ["200", "200", *["403"] * 6]
+        assert len(own.hits) == 2
+        assert tool.hits == []
+    assert set(attempt.report.blocked) == {f"GET {url}" for url in urls[1:]}
+
+
+NODE_SOCKETS = """
+const net = require('net');
+const port = Number(process.argv[1]);
+const ways = [[port], [port, '127.0.0.1'], [String(port), '127.0.0.1'], [{ port, host: '::1' }]];
+let left = ways.length * 2;
+function count(error) {
+  console.log(error ? error.code : 'reached');
+  if (!--left) process.exit();
+}
+for (const way of ways) {
+  net.connect(...way, () => count()).on('error', count);
+  new net.Socket().connect(...way, () => count()).on('error', count);
+}
+"""
+
+
+@needs_node
+def test_however_a_socket_of_node_is_connected_it_is_led_to_the_gateway(beside, listener):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        port = nobody.getsockname()[1]
+        agent = make_agent(tools={"t": {"match_url": (f"http://127.0.0.1:{port}/t",)}})
+        said = run(["node", "-e", NODE_SOCKETS, str(port)], environment(listener, agent))
+    assert said.split() == ["reached"] * 8
+
+
+@needs_node
+@pytest.mark.parametrize("told", ["{", "{}"])
+def test_whatever_goes_wrong_in_node_is_said_and_the_agent_runs(listener, told):
+    env = {**environment(listener, make_agent()), preloads.SETTINGS: told}
+    words = ["node", "-e", "console.log('runs')"]
+    ran = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    assert ran.stdout == "runs\n"
+    assert "may go past the gateway" in ran.stderr
+
+
+@needs_node
+def test_node_also_loads_what_the_agent_itself_has_it_load(listener, tmp_path):
+    own = tmp_path / "its own.cjs"
+    own.write_text("console.log('own')")
+    env = environment(listener, make_agent(), NODE_OPTIONS=f'--require "{own}"')
+    assert run(["node", "-e", "console.log('runs')"], env) == "own\nruns\n"

@@ -63,11 +63,19 @@ def of_urllib(timeout):
     return ask
 
 
+def of_pool(pool):
+    def ask(method, url, body):
+        data = json.dumps(body) if body else None
+        answer = pool.request(method, url, body=data, headers={"Content-Type": "application/json"})
+        return answer.data.decode()
+
+    return ask
+
+
 def of_urllib3(timeout):
     import urllib3
 
-    pool = urllib3.PoolManager(timeout=timeout, retries=False)
-    return lambda method, url, body: pool.request(method, url, json=body).data.decode()
+    return of_pool(urllib3.PoolManager(timeout=timeout, retries=False))
 
 
 def of_urllib3_with_certifi(timeout):
@@ -75,8 +83,7 @@ def of_urllib3_with_certifi(timeout):
     import urllib3
 
     limit = urllib3.Timeout(connect=3, read=timeout)
-    pool = urllib3.PoolManager(timeout=limit, ca_certs=certifi.where(), retries=False)
-    return lambda method, url, body: pool.request(method, url, json=body).data.decode()
+    return of_pool(urllib3.PoolManager(timeout=limit, ca_certs=certifi.where(), retries=False))
 
 
 def of_requests(timeout, trust_env=True):
@@ -194,6 +201,44 @@ ASYNC = {
 }
 
 
+# In environments that have these loops.
+OTHER_LOOPS = {
+    "aiohttp on uvloop": with_aiohttp,
+    "async httpx without environment on uvloop": with_httpx_alone,
+    "asyncio streams on uvloop": with_streams,
+    "async httpx without environment on trio": with_httpx_alone,
+}
+
+
+def run_loop(client, use):
+    """With the client of its name, on the loop of its name."""
+    if client.endswith("trio"):
+        import trio
+
+        return trio.run(OTHER_LOOPS[client], 10, use)
+    if client.endswith("uvloop"):
+        import uvloop
+
+        return uvloop.run(OTHER_LOOPS[client](10, use))
+    return asyncio.run(ASYNC[client](10, use))
+
+
+async def at_once(client, ask, calls):
+    if not client.endswith("trio"):
+        return list(await asyncio.gather(*(ask(*call) for call in calls)))
+    import trio
+
+    answers = [None] * len(calls)
+
+    async def keep(number):
+        answers[number] = await ask(*calls[number])
+
+    async with trio.open_nursery() as nursery:
+        for number in range(len(calls)):
+            nursery.start_soon(keep, number)
+    return answers
+
+
 def ask_all(client, calls, timeout=10):
     if client in SYNC:
         ask = SYNC[client](timeout)
@@ -203,9 +248,9 @@ def ask_all(client, calls, timeout=10):
 
     async def use(ask):
         first = [await ask(*call) for call in calls[:-2]]
-        return first + list(await asyncio.gather(*(ask(*call) for call in calls[-2:])))
+        return first + await at_once(client, ask, calls[-2:])
 
-    return asyncio.run(ASYNC[client](timeout, use))
+    return run_loop(client, use)
 
 
 def late(client, url, timeout):

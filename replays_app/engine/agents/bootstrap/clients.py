@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import socket
 from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 _LOCAL = ("localhost", "::1", "0.0.0.0", "::", "")  # noqa: S104
@@ -167,9 +168,9 @@ def lead_aiohttp(module: Any) -> None:
         if not routes.leads(host, port, http=True):
             return await resolve(self, host, port, *rest, **more)
         address, at = routes.gateway
-        family = module.socket.AF_INET6 if ":" in address else module.socket.AF_INET
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         found: Dict[str, Any] = {"hostname": host, "host": address, "port": at, "family": family}
-        return [{**found, "proto": 0, "flags": module.socket.AI_NUMERICHOST}]
+        return [{**found, "proto": 0, "flags": socket.AI_NUMERICHOST}]
 
     kind._resolve_host = resolve_host
 
@@ -204,7 +205,7 @@ def _number(port: Any) -> Optional[int]:
     try:
         return int(port)
     except (TypeError, ValueError):
-        return _SERVICES.get(port)
+        return _SERVICES.get(port) if isinstance(port, str) else None
 
 
 def _is_address(module: Any, name: str) -> bool:

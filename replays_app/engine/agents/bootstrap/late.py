@@ -79,17 +79,20 @@ def watch_httpcore(module: Any) -> None:
         kind.handle_async_request = _watched_async_pool(kind.handle_async_request, timeout)
 
 
-def _is_late_for_httpcore(request: Any, response: Any) -> bool:
-    mark = next((v for k, v in response.headers if k.lower() == HEADER.encode()), None)
-    limits = request.extensions.get("timeout") or {}
+def _is_late_for_httpcore(asked: Tuple[Any, ...], response: Any) -> bool:
+    """`asked`: the request alone, but in versions before 0.14, which are left as they are."""
+    request = asked[0] if len(asked) == 1 else None
+    headers = getattr(response, "headers", ())
+    mark = next((value for name, value in headers if name.lower() == HEADER.encode()), None)
+    limits = getattr(request, "extensions", {}).get("timeout") or {}
     return is_late(mark, limits.get("read"))
 
 
 def _watched_pool(handle: Any, timeout: Any) -> Any:
     @functools.wraps(handle)
-    def watched(self: Any, request: Any) -> Any:
-        response = handle(self, request)
-        if _is_late_for_httpcore(request, response):
+    def watched(self: Any, *asked: Any, **more: Any) -> Any:
+        response = handle(self, *asked, **more)
+        if _is_late_for_httpcore(asked or tuple(more.values()), response):
             response.close()
             raise timeout("timed out")
         return response
@@ -99,9 +102,9 @@ def _watched_pool(handle: Any, timeout: Any) -> Any:
 
 def _watched_async_pool(handle: Any, timeout: Any) -> Any:
     @functools.wraps(handle)
-    async def watched(self: Any, request: Any) -> Any:
-        response = await handle(self, request)
-        if _is_late_for_httpcore(request, response):
+    async def watched(self: Any, *asked: Any, **more: Any) -> Any:
+        response = await handle(self, *asked, **more)
+        if _is_late_for_httpcore(asked or tuple(more.values()), response):
             await response.aclose()
             raise timeout
         return response

@@ -36,8 +36,14 @@ class Preload:
         env[self.variable] = f"{self.value}{self.separator}{own}" if own else self.value
 
 
+def _quoted(path: Path) -> str:
+    """As NODE_OPTIONS reads what is between quotation marks."""
+    return str(path).replace("\\", "\\\\").replace('"', '\\"')
+
+
 PYTHON = Preload("python", "PYTHONPATH", str(HERE / "python"), os.pathsep)
-PRELOADS = (PYTHON,)
+NODE = Preload("node", "NODE_OPTIONS", f'--require "{_quoted(HERE / "node" / "preload.cjs")}"', " ")
+PRELOADS = (PYTHON, NODE)
 
 
 def settings(agent: AgentConfig, listener: Listener) -> dict[str, str]:
