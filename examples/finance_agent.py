@@ -28,7 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MARKET_DATA = "https://market-data.example/v1/revenue"
 WEB_SEARCH = "http://search.example/search"
-TOOL_TIMEOUT = 10.0  # seconds
+TOOL_TIMEOUT = 60.0  # seconds
 
 # Every request honours HTTP_PROXY, HTTPS_PROXY and SSL_CERT_FILE, as urllib does by itself.
 TLS = ssl.create_default_context()

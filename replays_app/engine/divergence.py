@@ -146,7 +146,13 @@ HOW = {
     "miss": "no recorded answer",
     "blocked": "blocked",
 }
+_ANSWERED = frozenset({"exact", "normalised", "order", "repeated", "last", "stub"})
 _SIGNS = {"same": "=", "args_differ": "~", "changed": "!", "missing": "-", "extra": "+"}
+
+
+def not_taken(call: Call) -> str:
+    """Why the agent did not take the answer that it was given, such as a time limit of its own."""
+    return call.detail if call.how in _ANSWERED else ""
 
 
 def rows(

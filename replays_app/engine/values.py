@@ -71,7 +71,9 @@ class Call:
     latency_ms: float = 0.0  # virtual
     started_ms: float = 0.0  # real, since the attempt began
     real_ms: float = 0.0
-    detail: str = ""  # for a miss or a block: what was expected and what would do
+    # Of a miss or a block: what was expected and what would do. Of another: why the agent did not
+    # take the answer, such as a time limit of its own; and of arguments that differ, how.
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

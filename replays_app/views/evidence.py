@@ -14,6 +14,7 @@ from replays_app.engine.divergence import (
     blocked_hosts,
     differences,
     leaves,
+    not_taken,
     repeatable,
 )
 from replays_app.engine.values import Call, Evidence, Json, Outcome, Report, Step
@@ -64,6 +65,10 @@ class StepRow:
     def differences(self) -> tuple[Difference, ...]:
         """Key by key; only of the rows that are shown."""
         return differences(self.differing)
+
+    @property
+    def not_taken(self) -> str:
+        return not_taken(self.call) if self.call is not None else ""
 
     @property
     def is_miss(self) -> bool:

@@ -183,3 +183,11 @@ def test_the_page_keeps_what_an_agent_sent_text() -> None:
     html = page.render(summary(nasty)).decode()
     assert "script" not in Text(html).tags
     assert "\u202e" not in html
+
+
+def test_the_page_says_why_an_agent_did_not_take_an_answer() -> None:
+    one = attempt(1, SENT, Outcome.PASSED)
+    call = replace(one.evidence.calls[0], detail="its own time limit of 10,000 ms ended it")
+    evidence = replace(one.evidence, calls=(call, *one.evidence.calls[1:]))
+    told = page.render(summary(of(replace(one, evidence=evidence)))).decode()
+    assert "as recorded; its own time limit of 10,000 ms ended it" in told

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django.utils.html import escape
 
 from replays_app.engine.values import Call, ModelCall, Report, Step
 from replays_app.models import AttemptPayload, Judgement, Run
@@ -48,9 +49,11 @@ def with_evidence(run: Run, **more) -> None:
 @pytest.mark.parametrize(
     ("age_s", "delay"), [(0, 300), (4, 700), (12, 1000), (60, 2000), (86_400, 2000)]
 )
-def test_an_open_run_is_asked_for_again_sooner_when_it_is_young(team, age_s, delay):
+def test_an_open_run_is_asked_for_again_sooner_when_it_is_young(team, age_s, delay, monkeypatch):
     run = factories.run(team.incident(), team.version)
-    Run.objects.filter(pk=run.pk).update(created_at=timezone.now() - timedelta(seconds=age_s))
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)  # a slow machine makes no run older
+    Run.objects.filter(pk=run.pk).update(created_at=now - timedelta(seconds=age_s))
     for headers in (None, HTMX):
         assert f'hx-trigger="load delay:{delay}ms, every 5s"' in page_of(team, run, headers=headers)
 
@@ -328,6 +331,16 @@ def test_recorded_and_actual_calls_stand_side_by_side_with_the_divergence_first(
     assert "Call 2: not recorded; set on_miss" in page
     assert '<tr class="step-args_differ first" id="call-1">' in page
     assert '<tr class="step-extra" id="call-2">' in page
+
+
+def test_an_answer_that_the_agent_did_not_wait_for_says_so(team):
+    run = finished(team, "failed")
+    limit = "the agent's own time limit of 10,000 ms ended it"
+    call = Call(
+        number=1, tool="orders", door="proxy", how="exact", record=0, status=504, detail=limit
+    )
+    with_evidence(run, calls=(call,), report=Report(steps=(Step(kind="same", record=0, call=1),)))
+    assert escape(f"504 · {limit}") in page_of(team, run)
 
 
 def test_arguments_are_told_apart_key_by_key_and_long_ones_where_they_differ(team):

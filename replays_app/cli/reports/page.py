@@ -35,6 +35,7 @@ def render(summary: ReplaySummary) -> bytes:
         "called": called,
         "blocked_hosts": divergence.blocked_hosts,
         "how": divergence.HOW,
+        "not_taken": divergence.not_taken,
         "most_keys": divergence.MOST_KEYS,
     }
     # Worst first: whoever opens the page came for what failed.
