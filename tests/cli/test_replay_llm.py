@@ -127,4 +127,4 @@ def test_a_tool_that_may_really_act_is_told_of(tmp_path: Path) -> None:
     )
     done = flakestorm(here, "replay", "run", "s.json")
     assert done.code == 0
-    assert "note: quote has side effects, and really ran in the agent" in done.out
+    assert "note: the model asked for quote, which has side effects and may really run" in done.out

@@ -9,8 +9,8 @@ import pytest
 
 from replays_app.engine.gateway.marks import run_key
 from tests.fakes.gateways import gateway_beside, make_agent, make_session
-from tests.fakes.model_api import USAGE, ModelApi, chat, chat_results
-from tests.fakes.plain_agent import PATHS, TIMEOUT_S, Agent
+from tests.fakes.model_api import USAGE, ModelApi, chat, chat_events, chat_results
+from tests.fakes.plain_agent import PATHS, TIMEOUT_S, Agent, data_of
 
 APIS = ["chat", "responses", "messages"]
 ONE = {"tool": "search", "args": {"q": "one"}, "response": "first"}
@@ -364,6 +364,48 @@ def test_attempts_at_once_never_see_each_others_tape(beside, model):
         assert all(pool.map(one, range(20)))
 
 
+def test_what_an_agent_changed_in_a_call_is_what_it_called(beside, listener, model):
+    """A person may correct arguments before a tool runs."""
+    model.turns = [{"calls": [("search", {"q": "wrong"})]}]
+
+    class Correcting(Agent):
+        def _model(self, client, turns):
+            said, calls, own = super()._model(client, turns)
+            for call in own[0].get("tool_calls") or ():
+                call["function"]["arguments"] = '{"q": "one"}'
+            return said, calls, own
+
+    with beside.attempt(listener, make_session(TWO, ONE), agent_of(model)) as attempt:
+        assert Correcting(listener.llm_url, "chat", stream=False).ask() == "first"
+    assert attempt.hows == ["exact"]
+
+
+def test_a_history_with_the_same_call_keeps_its_own_result(beside, listener, model):
+    model.turns = [
+        {"text": "unused", "calls": [("x", {})]},
+        {"calls": [("search", {"q": "one"})]},
+    ]
+    function = {"name": "search", "arguments": '{"q": "one"}'}
+    history = [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "old", "type": "function", "function": function}],
+        },
+        {"role": "tool", "tool_call_id": "old", "content": "of old"},
+        {"role": "assistant", "content": "so it was"},
+    ]
+
+    class Remembering(Agent):
+        def _model(self, client, turns):
+            return super()._model(client, [*history, *turns])
+
+    with beside.attempt(listener, make_session(ONE), agent_of(model)) as attempt:
+        said = Remembering(listener.llm_url, "chat", stream=False).ask()
+    assert said == "of old | first"
+    assert attempt.report.identical
+
+
 # Beside other doors
 
 
@@ -457,7 +499,8 @@ def test_a_tool_with_side_effects_that_is_allowed_runs_and_is_told_of(beside, li
     with beside.attempt(listener, make_session(*ALL), agent) as attempt:
         assert Agent(listener.llm_url, "chat", stream=False).ask() == TOLD
     assert attempt.notes == [
-        "quote has side effects, and really ran in the agent (side_effects: allow)"
+        "the model asked for quote, which has side effects and may really run in the agent "
+        "(tools.quote.side_effects: allow)"
     ]
 
 
@@ -524,3 +567,39 @@ def test_a_model_is_let_go_when_the_attempt_is_over_beside_others(beside, shared
             assert begun.wait(TIMEOUT_S)
         assert ended.wait(TIMEOUT_S)
         thread.join()
+
+
+def test_an_agent_may_stop_to_listen_when_it_knows_what_to_call(beside, listener, model):
+    heard, gone = threading.Event(), threading.Event()
+    events = list(chat_events(chat({"calls": [("search", {"q": "one"})]})))
+
+    def paced():
+        yield from events[:-3]  # all of the call, and no end
+        assert heard.wait(TIMEOUT_S)
+
+    def odd(handler):
+        handler.events(paced(), end=False)
+        handler.connection.settimeout(TIMEOUT_S)
+        assert handler.connection.recv(1) == b""
+        gone.set()
+
+    model.odd = odd
+    url = f"{listener.llm_url}/v1/chat/completions"
+    with beside.attempt(listener, make_session(ONE), agent_of(model)) as attempt:
+        with httpx.stream("POST", url, json={"stream": True}, timeout=TIMEOUT_S) as answer:
+            read = ""
+            for piece in answer.iter_text():
+                read += piece
+                if len(data_of(read)) == len(events) - 3:
+                    break
+        heard.set()
+        assert gone.wait(TIMEOUT_S)
+        model.odd = None
+        call = data_of(read)[1]["choices"][0]["delta"]["tool_calls"][0]
+        call["function"]["arguments"] = '{"q": "one"}'
+        result = {"role": "tool", "tool_call_id": call["id"], "content": "real"}
+        messages = [{"role": "assistant", "tool_calls": [call]}, result]
+        model.turns = []
+        said = httpx.post(url, json={"messages": messages}).json()
+    assert said["choices"][0]["message"]["content"] == "first"
+    assert attempt.report.identical

@@ -142,7 +142,7 @@ def test_answers_that_nobody_asked_for_are_told_of(beside, listener):
     said = session_of(*[{"text": "x"}] * 3)
     with beside.attempt(listener, said, OFFLINE) as attempt:
         post(listener)
-    assert attempt.notes == ["the agent asked its model 1 times; 3 answers are recorded"]
+    assert attempt.notes == ["the agent asked its model once; 3 answers are recorded"]
 
 
 def test_what_is_no_conversation_is_not_answered_from_the_recording(beside, listener):

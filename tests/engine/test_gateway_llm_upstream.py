@@ -619,3 +619,17 @@ def test_what_is_kept_of_an_answer_is_bounded(beside, listener, model):
     (call, _) = attempt.model_calls
     assert call.text == "x" * 2_000 + "…"
     assert call.tools == ("t" * 200,)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_call_in_an_answer_that_is_no_clean_text_is_seen_all_the_same(
+    beside, listener, model, streamed
+):
+    """A lenient client would read it, and call the tool."""
+    answer = chat({"text": "@@", "calls": [("search", {"q": "one"})]})
+    body = json.dumps(answer).encode().replace(b"@@", b"\xff")
+    event = b"".join(chat_events(answer)).replace(b"@@", b"\xff")
+    model.odd = lambda handler: handler.events([event]) if streamed else handler.send(200, body)
+    with beside.attempt(listener, make_session(), agent_of(model)) as attempt:
+        assert post(listener).content == (event if streamed else body)
+    assert attempt.model_calls[0].tools == ("search",)

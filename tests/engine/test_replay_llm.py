@@ -184,7 +184,10 @@ def test_a_session_whose_tool_would_really_act_is_refused_beforehand(model, fiel
 @pytest.mark.parametrize("word", ["allow", False])
 def test_a_run_says_which_tools_with_side_effects_really_ran(model, word):
     (evidence,) = replays(talks(model, tools=effects(word)), recording("a"))
-    said = "quote has side effects, and really ran in the agent (side_effects: allow)"
+    said = (
+        "the model asked for quote, which has side effects and may really run in the agent "
+        "(tools.quote.side_effects: allow)"
+    )
     assert evidence.report.notes == ((said,) if word else ())
 
 
@@ -218,3 +221,35 @@ def test_a_session_without_answers_is_refused_where_they_are_wanted():
     reason = refusal(agent, recording("a"), live_tools=False)
     assert "the session has no answers of the model; add model_responses to it" in reason
     assert not refusal(agent, with_answers(recording("a")), live_tools=False)
+
+
+# Python agents, whose tools have hooks
+
+
+def inside(**fields):
+    names = ("search", "quote", "news")
+    tools = {name: ToolRule(function=f"talks_inside:{name}") for name in names}
+    return AgentConfig(
+        type="python",
+        endpoint="talks_inside:answer",
+        cwd=str(SCRIPT.parent),
+        tools=tools,
+        **fields,
+    )
+
+
+def test_a_hook_and_the_door_answer_a_call_once(model):
+    agent = inside(llm=LlmConfig(upstream=model.url))
+    (evidence,) = replays(agent, recording("a"))
+    # What the agent made of the hooks' answers is what the model is told.
+    assert evidence.answer == " | ".join(f"<{one}>" for one in expected("a").split(" | "))
+    assert evidence.injection == "hooks"
+    assert [call.door for call in evidence.calls] == ["hooks"] * 4
+    assert evidence.report.identical
+    assert len(evidence.model_calls) == 4
+
+
+def test_a_python_agent_with_recorded_answers_needs_nothing_but_itself():
+    (evidence,) = replays(inside(llm=LlmConfig(answers="recorded")), with_answers(recording("a")))
+    assert evidence.answer == "in the end"
+    assert evidence.report.identical

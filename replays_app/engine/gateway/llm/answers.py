@@ -32,4 +32,5 @@ class Answers:
         left, count = len(self._recorded) - self._dealt, len(self._recorded)
         if not left:
             return ""
-        return f"the agent asked its model {self._dealt} times; {count} answers are recorded"
+        times = "once" if self._dealt == 1 else f"{self._dealt} times"
+        return f"the agent asked its model {times}; {count} answers are recorded"

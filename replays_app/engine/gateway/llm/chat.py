@@ -146,7 +146,8 @@ class _Reader(StreamReader):
             if choice.get("finish_reason"):
                 self._close(index)
                 self.said.complete = True
-        _count(self.said, data)
+        if "usage" in data:
+            _count(self.said, data)
 
     def end(self) -> None:
         for index in {choice for choice, _ in self._open}:

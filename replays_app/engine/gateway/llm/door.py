@@ -103,7 +103,7 @@ async def _converse(
     if said is not None:
         return await recorded.play(visit, api, exchange, question, said)
     if exchange.rewritten:
-        body = json.dumps(question, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        body = json.dumps(question).encode("ascii")
     return await live.ask(visit, there, exchange, body, session)
 
 

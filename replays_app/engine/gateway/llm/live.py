@@ -3,6 +3,7 @@ cannot be read might ask for a tool unseen, and is not."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from replays_app.engine.agents.answer import excerpt
@@ -88,15 +89,20 @@ async def _hand_on_stream(
     head = visit.events_head(answered.status, headers, answered.headers["content-type"])
     reader, splitter = api.reader(), EventSplitter()
     exchange.said = reader.said
-    reason = ""
-    async for piece in answered.content.iter_any():
-        events = splitter.feed(decoder.feed(piece))
-        for event in events:
-            reader.event(event.data or {})
-        if reason := visit.talk.hear(exchange):
-            return await visit.refuse(MISS_STATUS, reason)
-        if events:
-            await visit.write_events(head, b"".join(event.raw for event in events))
+    try:
+        async for piece in answered.content.iter_any():
+            events = splitter.feed(decoder.feed(piece))
+            for event in events:
+                reader.event(event.data or {})
+            if reason := visit.talk.hear(exchange):
+                return await visit.refuse(MISS_STATUS, reason)
+            if events:
+                await visit.write_events(head, b"".join(event.raw for event in events))
+    except asyncio.CancelledError:
+        # An agent may stop to listen as soon as it knows which tool to call.
+        reader.end()
+        visit.talk.hear(exchange)
+        raise
     decoder.end()
     if (rest := splitter.rest()) is not None:
         reader.event(rest.data or {})

@@ -39,6 +39,12 @@ class Said:
     complete: bool = False  # the model came to its end
     error: str = ""  # that the API told within a stream
 
+    @property
+    def tools(self) -> Iterator[str]:
+        """All that are asked for."""
+        yield from self.begun
+        yield from (wanted.tool for wanted in self.wanted)
+
     def add_text(self, text: Json) -> None:
         if isinstance(text, str) and len(self.text) <= MOST_TEXT:
             self.text += text[: MOST_TEXT + 1 - len(self.text)]

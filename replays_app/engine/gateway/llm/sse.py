@@ -18,7 +18,6 @@ _LINES = re.compile(rb"\r\n|\n|\r")
 class Event:
     raw: bytes  # as it came, with the empty line behind it
     data: dict[str, Json] | None  # None: no JSON object (a comment, OpenAI's [DONE])
-    text: str  # of its data
 
 
 class EventSplitter:
@@ -50,4 +49,4 @@ def _event(raw: bytes) -> Event:
         data = json.loads(text) if text[:1] == "{" else None
     except (ValueError, RecursionError):
         data = None
-    return Event(raw, data if isinstance(data, dict) else None, text)
+    return Event(raw, data if isinstance(data, dict) else None)

@@ -26,7 +26,8 @@ from replays_app.engine.play import Play
 from replays_app.engine.tape import Seen, Tape
 from replays_app.engine.values import Json, ModelApi, ModelCall
 
-MOST_CALLS = 1_000  # of one attempt
+MOST_CALLS = 1_000  # questions of one attempt
+MOST_ASKED = 5_000  # tool calls of one attempt, as of a tape
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +59,7 @@ class Talk:
         self._tape = tape
         self._guarded = guarded
         self._allowed = allowed
-        self._ran: set[str] = set()  # of the allowed ones
+        self._may_run: set[str] = set()  # of the allowed ones
         self._exchanges: list[Exchange] = []
         self._asked: list[_Asked] = []
         self._by_id: dict[str, list[_Asked]] = {}
@@ -108,20 +109,20 @@ class Talk:
         """The tool calls that the answer has by now, before the agent hears of them. What speaks
         against telling it; empty: nothing."""
         said = exchange.said
-        for tool in (*said.begun, *(wanted.tool for wanted in said.wanted)):
-            if tool in self._guarded:
-                return (
-                    f"the model asked for {tool}, which has side effects "
-                    f"(tools.{tool}.side_effects) and would really run in the agent, so its answer "
-                    "was withheld"
-                )
-        for wanted in exchange.said.wanted[exchange.heard :]:
+        if self._guarded and (tool := next(filter(self._guarded.__contains__, said.tools), None)):
+            return (
+                f"the model asked for {tool}, which has side effects (tools.{tool}.side_effects) "
+                "and would really run in the agent, so its answer was withheld"
+            )
+        if len(self._asked) + len(said.wanted) - exchange.heard > MOST_ASKED:
+            return f"the model asked for more than {MOST_ASKED:,} tool calls in one attempt"
+        for wanted in said.wanted[exchange.heard :]:
             asked = _Asked(wanted, len(self._tape.plays))
             self._asked.append(asked)
             self._by_id.setdefault(wanted.id, []).append(asked)
             if wanted.tool in self._allowed:
-                self._ran.add(wanted.tool)
-        exchange.heard = len(exchange.said.wanted)
+                self._may_run.add(wanted.tool)
+        exchange.heard = len(said.wanted)
         return ""
 
     def replace(self, results: Sequence[ToolResult], exchange: Exchange) -> list[Play]:
@@ -161,8 +162,9 @@ class Talk:
     @property
     def notes(self) -> list[str]:
         notes = [
-            f"{tool} has side effects, and really ran in the agent (side_effects: allow)"
-            for tool in sorted(self._ran)
+            f"the model asked for {tool}, which has side effects and may really run in the agent "
+            f"(tools.{tool}.side_effects: allow)"
+            for tool in sorted(self._may_run)
         ]
         if self._answers is not None and self._answers.said:
             notes.append(self._answers.said)
@@ -196,12 +198,17 @@ class Talk:
         key = _key(result.call)
         nth = times[(result.id, key)]
         times[(result.id, key)] += 1
-        same = [asked for asked in known if _key(asked.wanted) == key] or known
-        return same[min(nth, len(same) - 1)]
+        same = [asked for asked in known if _key(asked.wanted) == key]
+        if same:
+            return same[min(nth, len(same) - 1)]
+        changed = known[min(nth, len(known) - 1)]
+        if not changed.settled:  # the agent, or a person, called it with other arguments
+            changed.wanted = result.call
+        return changed
 
     def _renamed(self, result: ToolResult) -> _Asked | None:
-        """An agent may give calls ids of its own."""
-        if result.call is None:
+        """An agent may give calls ids of its own. What stands in its history was not asked now."""
+        if result.call is None or not result.is_new:
             return None
         key = _key(result.call)
         for asked in self._asked:

@@ -102,6 +102,7 @@ class Visit:
 
 def read_json(body: bytes) -> dict[str, Json] | None:
     with suppress(ValueError, RecursionError):
-        value = json.loads(body)
+        # What a lenient reader would read is read here too.
+        value = json.loads(body.decode("utf-8", "replace"))
         return value if isinstance(value, dict) else None
     return None
