@@ -1,4 +1,4 @@
-# One image: web | worker | sweep | prepare | manage | cli, by the first word of the command.
+# One image: web | worker | sweep | gateway | prepare | manage | cli, by the first word of the command.
 #
 #   docker build -t flakestorm-web .
 #   docker run --init --rm flakestorm-web cli --help
@@ -18,7 +18,8 @@ FROM ${PYTHON}
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     --mount=type=bind,from=wheels,source=/build/server.txt,target=/server.txt \
     pip install --no-cache-dir --no-index --find-links /wheels -r /server.txt \
- && useradd --uid 10001 --user-group --home-dir /data --create-home --shell /usr/sbin/nologin flakestorm
+ && useradd --uid 10001 --user-group --home-dir /data --create-home --shell /usr/sbin/nologin flakestorm \
+ && install -d -o 10001 -g 10001 -m 0700 /data/gateway-ca
 
 WORKDIR /app
 COPY manage.py LICENSE ./

@@ -26,10 +26,11 @@ worker) manage work "$@" ;;
 sweep) manage sweep "$@" ;;
 prepare) manage prepare --no-static "$@" ;;
 manage) manage "$@" ;;
+gateway) exec python -m replays_app.cli gateway --host 0.0.0.0 "$@" ;;
 cli) exec python -m replays_app.cli "$@" ;;
 *)
 	printf '%s\n' "unknown role: $role" \
-		'roles: web, worker [--queues interactive batch], sweep, prepare, manage COMMAND, cli COMMAND' >&2
+		'roles: web, worker [--queues interactive batch], sweep, gateway, prepare, manage COMMAND, cli COMMAND' >&2
 	exit 64
 	;;
 esac

@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 PATIENCE = 3.0  # seconds
+GATEWAY_PORT = 8899  # inside the container; published as one likes
 GONE_AFTER = 90  # seconds; replays_app.worker shows itself every 30
 SWEEP_KEY = b"flakestorm:sweep"
 
 
 def main() -> int:
     role = sys.argv[1] if len(sys.argv) > 1 else _noted_role()
-    look = {"web": _web, "worker": _worker, "sweep": _sweep}.get(role)
+    look = {"web": _web, "worker": _worker, "sweep": _sweep, "gateway": _gateway}.get(role)
     problem = look() if look else ""  # other roles end by themselves
     if problem:
         print(problem, file=sys.stderr)  # noqa: T201
@@ -34,16 +35,23 @@ def _noted_role() -> str:
 
 
 def _web() -> str:
-    port = os.environ.get("FLAKESTORM_BIND", ":8000").rpartition(":")[2]
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE)
+    return _page(int(os.environ.get("FLAKESTORM_BIND", ":8000").rpartition(":")[2]), "/healthz")
+
+
+def _gateway() -> str:
+    return _page(GATEWAY_PORT, "/health")
+
+
+def _page(port: int, path: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
-        connection.request("GET", "/healthz", headers={"Connection": "close"})
+        connection.request("GET", path, headers={"Connection": "close"})
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        return f"/healthz does not answer ({type(error).__name__})"
+        return f"{path} does not answer ({type(error).__name__})"
     finally:
         connection.close()
-    return "" if status == 200 else f"/healthz answers {status}"
+    return "" if status == 200 else f"{path} answers {status}"
 
 
 def _worker() -> str:

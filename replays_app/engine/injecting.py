@@ -27,6 +27,7 @@ LIFE_MS = 30_000  # for which an attempt stays posted, beyond agent.timeout
 _LOOK_AGAIN_S = 0.25  # while another attempt has the channel
 _LAST_ENDS_S = 0.03  # between looks for ends that are on their way to the log
 _LAST_ENDS = 10
+_GIVE_UP_S = 2.0  # for taking an attempt down that was broken off
 
 
 class Uninjected(Exception):
@@ -104,8 +105,10 @@ async def _posted(
         try:
             yield log.tape
         except BaseException:
-            with suppress(BoardAway):
-                await board.take(channel, run)
+            # It would vanish by itself, but another attempt may be waiting for it.
+            with suppress(BoardAway, TimeoutError):
+                async with asyncio.timeout(_GIVE_UP_S):
+                    await board.take(channel, run)
             raise
         await _wait_for_ends(board, channel, run, log)
         taken = await board.take(channel, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import resource
 import signal
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def serve(options: Options) -> None:
         board = RedisBoard(options.redis_url)
     except ValueError as error:
         raise CannotServe(f"REDIS_URL: {error}") from error
+    _allow_connections()
     asyncio.run(_serve(options, board, _certificate(options.ca_folder)))
 
 
@@ -71,6 +73,16 @@ def _certificate(folder: Path) -> bytes:
         said = done.stderr.decode("utf-8", "replace").strip()
         raise CannotServe(said.removeprefix("flakestorm gateway: "))
     return done.stdout
+
+
+def _allow_connections() -> None:
+    """As many files as the system lets a process ask for, up to what connections need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS * 2 + 64
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(options: Options, board: RedisBoard, certificate: bytes) -> None:

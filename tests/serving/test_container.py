@@ -51,6 +51,7 @@ KEYS = {
     "healthcheck",
     "depends_on",
     "ports",
+    "profiles",
     "stop_grace_period",
     "shm_size",
 }
@@ -137,7 +138,7 @@ def test_the_requirements_that_stay_out_are_the_bundled_redis_and_its_own():
 
 
 def test_compose_has_the_services_that_the_documentation_names():
-    assert set(SERVICES) == {"postgres", "redis", *OURS}
+    assert set(SERVICES) == {"postgres", "redis", *OURS, "gateway"}
     assert set(COMPOSE) <= {"name", "services", "networks", "volumes", "x-app", "x-after-prepare"}
 
 
@@ -156,12 +157,23 @@ def test_a_service_is_written_with_known_keys_and_names(name):
     assert "no-new-privileges:true" in service["security_opt"]
 
 
-def test_only_the_dashboard_is_reachable_and_only_from_this_machine_unless_asked():
-    assert [name for name in SERVICES if "ports" in SERVICES[name]] == ["web"]
+def test_dashboard_and_gateway_are_reachable_and_only_from_this_machine_unless_asked():
+    assert [name for name in SERVICES if "ports" in SERVICES[name]] == ["web", "gateway"]
+    published = ["${FLAKESTORM_GATEWAY_PUBLISH:-127.0.0.1:8899}:8899"]
+    assert SERVICES["gateway"]["ports"] == published
     assert SERVICES["web"]["ports"] == ["${FLAKESTORM_PUBLISH:-127.0.0.1:8000}:8000"]
     assert COMPOSE["networks"]["back"] == {"internal": True}
     for name in ("postgres", "redis"):
         assert SERVICES[name]["networks"] == ["back"]
+
+
+def test_the_gateway_is_started_when_asked_and_has_no_secret_but_redis():
+    gateway = SERVICES["gateway"]
+    assert gateway["profiles"] == ["gateway"]
+    assert set(gateway["environment"]) == {"REDIS_URL"}
+    assert gateway["volumes"] == ["gateway-ca:/data/gateway-ca"]
+    assert healthcheck.GATEWAY_PORT == 8899
+    assert re.search(r"install -d -o 10001 .* /data/gateway-ca$", DOCKERFILE, re.MULTILINE)
 
 
 def test_whoever_serves_or_works_waits_for_the_migrations():
@@ -314,6 +326,18 @@ def test_every_role_of_the_image_starts_is_healthy_and_ends_on_its_signal(box):
     log = (box.folder / "log").read_text()
     assert "Traceback" not in log
     assert '"message": "Starting gunicorn' in log
+
+
+@pytest.mark.processes
+def test_a_gateway_is_healthy_while_its_redis_answers_and_ends_on_its_signal(box, monkeypatch):
+    monkeypatch.setattr(healthcheck, "GATEWAY_PORT", free_port())
+    assert "does not answer" in healthcheck._gateway()
+    child = box.enter("gateway", "--port", str(healthcheck.GATEWAY_PORT))
+    eventually(lambda: healthcheck._gateway() == "", what="the health of the gateway")
+    assert "listening at" in (box.folder / "log").read_text()
+    assert "has to bring its agent's gateway_token" in (box.folder / "log").read_text()
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(30) == 0
 
 
 def ready(box: Box) -> str:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     import aiohttp
 
 # What aiohttp writes itself, or would be wrong behind us.
-_NOT_FORWARDED = wire.HOP_BY_HOP | {b"host", b"content-length", b"expect", b"http2-settings"}
+_NOT_FORWARDED = wire.HOP_BY_HOP | {
+    *(b"host", b"content-length", b"expect", b"http2-settings"),
+    b"x-flakestorm-run",  # a token of ours; whoever stays live has no use for it
+}
 _CONNECT_S = 30
 _SILENT_S = 600  # a model may think for long before its first byte
 
