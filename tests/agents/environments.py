@@ -44,6 +44,16 @@ def node_modules(name: str) -> Path:
         return folder
 
 
+def compiled(source: Path, *command: str, env: dict[str, str] | None = None) -> Path:
+    """The folder with what a compiler makes of one file; it is `{folder}` in the command."""
+    with _folder(source.stem, source.read_bytes() + " ".join(command).encode()) as (folder, is_new):
+        if is_new:
+            folder.mkdir()
+            words = [word.replace("{folder}", str(folder)) for word in (*command, str(source))]
+            subprocess.run(words, check=True, env={**os.environ, **(env or {})})
+        return folder
+
+
 @contextmanager
 def _folder(name: str, content: bytes) -> Iterator[tuple[Path, bool]]:
     """A build that fails leaves nothing behind; two at once build it once."""

@@ -15,7 +15,7 @@ import pytest
 from replays_app.engine.formats.session import Session, ToolResponse
 from replays_app.engine.gateway.ca import CertificateAuthority
 from replays_app.engine.replay import Replayer
-from tests.agents.environments import node_modules, python
+from tests.agents.environments import compiled, node_modules, python
 from tests.fakes.clients import python as clients
 from tests.fakes.gateways import make_agent
 from tests.fakes.tool_server import ToolServer
@@ -47,8 +47,26 @@ def node_words(client):
     return ["node", str(script), "serve", "{port}", client]
 
 
-WAYS = [pytest.param(python_words, way, id=" ".join(way)) for way in PYTHON] + [
-    pytest.param(node_words, (client,), id=f"{client} of node") for client in NODE
+def java_words(client):
+    if not shutil.which("javac"):
+        pytest.skip("no Java compiler is installed (Debian: default-jdk-headless)")
+    folder = compiled(CLIENTS / "Client.java", "javac", "-d", "{folder}")
+    return ["java", "-cp", str(folder), "Client", "{port}", client]
+
+
+def go_words():
+    """Static: no library of the machine's is in it."""
+    if not shutil.which("go"):
+        pytest.skip("go is not installed (Debian: golang-go)")
+    build = ("go", "build", "-o", "{folder}/client")
+    folder = compiled(CLIENTS / "client.go", *build, env={"CGO_ENABLED": "0"})
+    return [str(folder / "client"), "{port}"]
+
+
+WAYS = [
+    *(pytest.param(python_words, way, id=" ".join(way)) for way in PYTHON),
+    *(pytest.param(node_words, (client,), id=f"{client} of node") for client in NODE),
+    *(pytest.param(java_words, (kind,), id=f"{kind} of java") for kind in ("client", "connection")),
 ]
 
 
@@ -115,6 +133,21 @@ def test_every_call_is_answered_from_the_recording(real, words, way):
         assert [call.how for call in evidence.calls] == ["exact"] * 4
         assert evidence.report.identical
     assert [server.hits for server in real] == [[], []]
+
+
+def test_go_follows_the_proxy_variables_to_any_host_but_this_machine():
+    agent = started(go_words(), "http://tools.test", "https://tools.test", concurrency=1)
+    for mark, evidence in zip("ab", replays(agent, "a", "b"), strict=True):
+        assert evidence.answer == expected(mark), evidence
+        assert evidence.report.identical
+
+
+def test_go_reaches_the_tool_url_on_this_machine_too():
+    words = (*go_words(), "{tool_url}", "{tool_url}")
+    agent = make_agent(endpoint="http://127.0.0.1:{port}/", start=words, gateway="tool_url")
+    (evidence,) = replays(agent, "a")
+    assert [call.door for call in evidence.calls] == ["tool_url"] * 4
+    assert evidence.answer.startswith("search-0-a | search-1-a | quote-2-a")
 
 
 @pytest.mark.parametrize(

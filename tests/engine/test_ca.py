@@ -2,14 +2,17 @@ import datetime as dt
 import socket
 import ssl
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 from replays_app.engine.gateway import ca
 from replays_app.engine.gateway.ca import BadAuthority, CertificateAuthority
-from replays_app.engine.gateway.trust import machine_roots
+from replays_app.engine.gateway.trust import TRUSTSTORE_PASSWORD, machine_roots
 
 
 @pytest.fixture
@@ -158,3 +161,19 @@ def test_a_hosts_certificate_is_made_anew_before_it_expires(authority, monkeypat
     first = authority.context("api.test")
     monkeypatch.setattr(ca, "_RENEWED_S", -1.0)
     assert authority.context("api.test") is not first
+
+
+def test_java_gets_the_same_roots_as_the_others(authority):
+    found = pkcs12.load_pkcs12(authority.truststore_file.read_bytes(), TRUSTSTORE_PASSWORD.encode())
+    roots = {entry.certificate.fingerprint(hashes.SHA256()) for entry in found.additional_certs}
+    own = x509.load_pem_x509_certificate(authority.cert_file.read_bytes())
+    assert own.fingerprint(hashes.SHA256()) in roots
+    assert len(roots) >= authority.bundle_file.read_bytes().count(b"BEGIN CERTIFICATE") - 5
+
+
+def test_a_root_that_cannot_be_read_is_left_out_for_java(tmp_path):
+    broken = tmp_path / "broken.pem"
+    broken.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    with closing(CertificateAuthority({"NODE_EXTRA_CA_CERTS": str(broken)})) as made:
+        assert b"AAAA" in made.bundle_file.read_bytes()
+        assert made.truststore_file.stat().st_size > 1000

@@ -229,7 +229,7 @@ class Pool:
         if self._injection in ("proxy", "hooks"):
             gateway_env |= listener.proxy_env() | preloads.settings(self._agent, listener)
             cleared = CLEARED_ENV
-            loaded, listener.leads = preloads.PRELOADS, True
+            loaded, listener.leads = preloads.preloads_for(self._agent, listener), True
         return Surroundings(
             inherited_from=self._environ,
             tool_url=listener.tool_url,

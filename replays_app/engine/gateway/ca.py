@@ -14,6 +14,7 @@ import os
 import ssl
 import tempfile
 import time
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,9 +23,16 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from replays_app.engine.gateway.trust import ADDED_VARIABLES, BUNDLE_VARIABLES, machine_roots
+from replays_app.engine.gateway.trust import (
+    ADDED_VARIABLES,
+    BUNDLE_VARIABLES,
+    TRUSTSTORE_PASSWORD,
+    machine_roots,
+)
 
 _CACHED_HOSTS = 1_000
 _LIFE = dt.timedelta(days=30)
@@ -55,6 +63,23 @@ class CertificateAuthority:
         self.cert_file, self.bundle_file = folder / "ca.pem", folder / "bundle.pem"
         self.cert_file.write_bytes(pem)
         self.bundle_file.write_bytes(b"\n".join([pem, *machine_roots(inherited)]))
+
+    @property
+    def truststore_file(self) -> Path:
+        """The bundle as Java reads it; made when it is first asked for, which takes some 20 ms. It
+        holds nothing secret: the password is what Java's own has."""
+        path = self.bundle_file.with_suffix(".p12")
+        if not path.exists():
+            path.write_bytes(
+                pkcs12.serialize_java_truststore(
+                    [
+                        pkcs12.PKCS12Certificate(certificate, b"%d" % n)
+                        for n, certificate in enumerate(_certificates(self.bundle_file))
+                    ],
+                    serialization.BestAvailableEncryption(TRUSTSTORE_PASSWORD.encode()),
+                )
+            )
+        return path
 
     def env(self) -> dict[str, str]:
         """What makes the usual clients trust this authority and the machine's own."""
@@ -198,6 +223,18 @@ def _builder(
         .not_valid_after(now + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
+
+
+def _certificates(bundle: Path) -> list[x509.Certificate]:
+    """One that cannot be read is left out, as OpenSSL does it."""
+    found = []
+    end = b"-----END CERTIFICATE-----"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # of old roots
+        for text in bundle.read_bytes().split(end)[:-1]:
+            with suppress(ValueError):
+                found.append(x509.load_pem_x509_certificate(text + end))
+    return found
 
 
 def _common_name(text: str) -> x509.Name:

@@ -22,6 +22,7 @@ BUNDLE_VARIABLES = (
 )
 ADDED_VARIABLES = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")  # added to built-in roots
 CA_VARIABLES = (*BUNDLE_VARIABLES, *ADDED_VARIABLES)
+TRUSTSTORE_PASSWORD = "changeit"  # noqa: S105 - Java's usual one; the file holds certificates only
 
 
 def machine_roots(env: Mapping[str, str]) -> list[bytes]:

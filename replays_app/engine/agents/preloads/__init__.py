@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.gateway.rules import DEFAULT_PORTS, UrlPattern
 from replays_app.engine.gateway.server import Listener
+from replays_app.engine.gateway.trust import TRUSTSTORE_PASSWORD
 
 HERE = Path(__file__).parent
 SETTINGS = "FLAKESTORM_CLIENTS"
@@ -30,10 +31,11 @@ class Preload:
     variable: str
     value: str
     separator: str
+    is_last: bool = False  # behind the agent's own, where the last one counts
 
     def put_into(self, env: dict[str, str]) -> None:
-        own = env.get(self.variable)
-        env[self.variable] = f"{self.value}{self.separator}{own}" if own else self.value
+        parts = [self.value, *(own for own in [env.get(self.variable)] if own)]
+        env[self.variable] = self.separator.join(reversed(parts) if self.is_last else parts)
 
 
 def _quoted(path: Path) -> str:
@@ -43,7 +45,30 @@ def _quoted(path: Path) -> str:
 
 PYTHON = Preload("python", "PYTHONPATH", str(HERE / "python"), os.pathsep)
 NODE = Preload("node", "NODE_OPTIONS", f'--require "{_quoted(HERE / "node" / "preload.cjs")}"', " ")
-PRELOADS = (PYTHON, NODE)
+
+
+def preloads_for(agent: AgentConfig, listener: Listener) -> tuple[Preload, ...]:
+    """For an agent that is started with this listener's address."""
+    return (PYTHON,) if agent.type != "http" else (PYTHON, NODE, _java(listener))
+
+
+def _java(listener: Listener) -> Preload:
+    """Not loaded, but told: Java has its own words for proxies and roots. Those to this machine go
+    through the proxy too, as with the variables of the other languages."""
+    host, store = urlsplit(listener.url).hostname, str(listener.ca.truststore_file)
+    told = {
+        "http.proxyHost": host,
+        "http.proxyPort": listener.port,
+        "https.proxyHost": host,
+        "https.proxyPort": listener.port,
+        "http.nonProxyHosts": "",
+        "javax.net.ssl.trustStore": store,
+        "javax.net.ssl.trustStoreType": "PKCS12",
+        "javax.net.ssl.trustStorePassword": TRUSTSTORE_PASSWORD,
+    }
+    words = (f"-D{name}={value}" for name, value in told.items())
+    value = " ".join(f'"{word}"' if " " in word else word for word in words)
+    return Preload("java", "JAVA_TOOL_OPTIONS", value, " ", is_last=True)
 
 
 def settings(agent: AgentConfig, listener: Listener) -> dict[str, str]:
