@@ -90,6 +90,7 @@ async def injected(
         yield made
     finally:
         member.listener.unload(run)
+        await member.listener.settle()
 
 
 @asynccontextmanager

@@ -127,7 +127,10 @@ def replays(agent, *marks):
 
 @pytest.mark.parametrize(("words", "way"), WAYS)
 def test_every_call_is_answered_from_the_recording(real, words, way):
-    agent = started(words(*way), *(server.url for server in real), concurrency=1)
+    # Java sends into a connection that was closed when it has not come to seeing that, as on a busy
+    # machine: here each of its processes makes one attempt.
+    at_once = 2 if words is java_words else 1
+    agent = started(words(*way), *(server.url for server in real), concurrency=at_once)
     for mark, evidence in zip("ab", replays(agent, "a", "b"), strict=True):
         assert evidence.answer == expected(mark), evidence
         assert [call.how for call in evidence.calls] == ["exact"] * 4

@@ -385,3 +385,26 @@ def test_tokens_cannot_be_guessed(beside):
     assert min(len(made.token) for made in listeners) >= 32
     for made in listeners:
         beside.run(made.close())
+
+
+def test_after_an_attempt_its_clients_are_waited_for_until_they_saw_their_connections_close(
+    beside, listener
+):
+    with beside.attempt(listener, make_session(ONE)), wire(listener) as client:
+        client.ask("GET /t/local/t HTTP/1.1\nHost: x")
+        beside.call(listener.unload)
+        waiting = beside.begin(listener.settle())
+        assert client.file.readline() == b""  # it sees that nothing more will come
+        client.sock.close()
+        client.file.close()
+        waiting.result(timeout=10)
+        assert beside.call(lambda: len(listener._connections)) == 0
+
+
+def test_a_client_that_never_looks_is_not_waited_for_long(beside, listener):
+    with beside.attempt(listener, make_session(ONE)), wire(listener) as client:
+        client.ask("GET /t/local/t HTTP/1.1\nHost: x")
+        beside.call(listener.unload)
+        beside.run(listener.settle())
+        beside.run(listener.settle())
+        assert client.file.readline() == b""

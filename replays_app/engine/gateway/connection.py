@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from replays_app.engine.gateway.server import Listener
 
 _TLS_HANDSHAKE = 0x16
+NOTICED_S = 0.1  # within which a client that waits for events sees that a connection is closed
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close at once, with a reset
 
 
@@ -116,8 +117,10 @@ class Connection(asyncio.Protocol):
         self._retired = True
         if self._talking is not None:
             self.abort()
-        elif self._tunnelled or not self._is_busy():
+        elif self._tunnelled:
             self._close()
+        elif not self._is_busy():
+            self._say_goodbye()
 
     def let_go(self, deck: Deck) -> None:
         """The attempt is over: a model that nobody waits for any more costs money."""
@@ -511,6 +514,16 @@ class Connection(asyncio.Protocol):
             self._tls.close()
             self._transport.write(self._tls.outgoing())
         self._transport.close()
+
+    def _say_goodbye(self) -> None:
+        """Close, but only when the client has noticed: whether it has can be waited for."""
+        self._closing = True
+        if self._tls is not None:
+            self._tls.close()
+            self._transport.write(self._tls.outgoing())
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._timer = self._loop.call_later(NOTICED_S, self._transport.close)
 
     def _pace(self) -> None:
         """Read no faster than the agent takes its answers."""

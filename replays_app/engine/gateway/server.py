@@ -18,11 +18,12 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from replays_app.engine.gateway import forward, mcp
-from replays_app.engine.gateway.connection import Connection
+from replays_app.engine.gateway.connection import NOTICED_S, Connection
 from replays_app.engine.gateway.crowd import crowd_of
 from replays_app.engine.gateway.deck import Deck
 from replays_app.engine.gateway.late import LateAnswers
@@ -167,6 +168,7 @@ class Listener:
         self._host = host
         self._share_port = False
         self._connections: set[Connection] = set()
+        self._all_lost: asyncio.Event | None = None  # somebody waits for it
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -235,6 +237,16 @@ class Listener:
             if len(self._over) > _REMEMBERED:
                 self._over.pop(next(iter(self._over)))
 
+    async def settle(self) -> None:
+        """After `unload`: until the agent's clients have noticed that their connections are closed,
+        so that the next attempt's first call does not go into one of these. Not for longer than
+        clients take that notice at all; others look before they send."""
+        if self._run_header is None and self._connections:
+            self._all_lost = asyncio.Event()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NOTICED_S):
+                    await self._all_lost.wait()
+
     def deck_of(self, request: Request) -> Deck | None:
         """The attempt that a request belongs to; None: none that is in flight."""
         if self._run_header is None:
@@ -283,6 +295,8 @@ class Listener:
 
     def forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        if self._all_lost is not None and not self._connections:
+            self._all_lost.set()
 
     def is_own(self, authority: str) -> bool:
         """A client that has both the proxy and a tool URL asks the proxy for it."""
