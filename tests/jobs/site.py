@@ -22,6 +22,7 @@ from flakestorm_web.serving.redis_server import answers, command, find_server
 
 T = TypeVar("T")
 LEASE = 2  # seconds, the least that env.py takes; a worker's death is noticed so fast
+COUNTS = "COUNT_HITS"  # the variable of the Python agent that names its file
 AGENT = ROOT / "tests" / "fakes" / "counting_agent.py"
 
 
@@ -38,22 +39,26 @@ class Site:
     """Everything is a child of the test, in a session of its own; `close` ends it all."""
 
     def __init__(
-        self, folder: Path, *, seconds: float = 0.0, concurrency: int = 4, lease: int = LEASE
+        self,
+        folder: Path,
+        *,
+        seconds: float = 0.0,
+        concurrency: int = 4,
+        lease: int = LEASE,
+        python: bool = False,
     ) -> None:
-        """`seconds` that each attempt takes; `concurrency` of agents in one job."""
+        """`seconds` that each attempt takes; `concurrency` of agents in one job; `python`: the
+        agent is a function, which workers run in processes of its own."""
         self.folder = folder
         self.lease = lease
         self.hits_file = folder / "hits"
         self.agents_file = folder / "agents.yaml"
         self.concurrency = concurrency
         self.children: list[subprocess.Popen[bytes]] = []
-        start = [sys.executable, str(AGENT), "--port", "{port}", "--hits", str(self.hits_file)]
         agent = {
             "projects": ["shop"],
-            "start": [*start, "--seconds", str(seconds)],
-            "endpoint": "http://127.0.0.1:{port}/invoke",
-            "gateway": "tool_url",
             "concurrency": concurrency,
+            **(self._function(seconds) if python else self._server(seconds)),
             "versions": {"v1": {"env": {"AGENT_VERSION": "v1"}}},
         }
         self.agents_file.write_text(yaml.safe_dump({"agents": {"clerk": agent}}))
@@ -65,6 +70,24 @@ class Site:
             "FLAKESTORM_AGENTS": str(self.agents_file),
             "FLAKESTORM_LEASE_SECONDS": str(lease),
             "DJANGO_SETTINGS_MODULE": "flakestorm_web.settings",
+        }
+
+    def _server(self, seconds: float) -> dict[str, object]:
+        start = [sys.executable, str(AGENT), "--port", "{port}", "--hits", str(self.hits_file)]
+        return {
+            "start": [*start, "--seconds", str(seconds)],
+            "endpoint": "http://127.0.0.1:{port}/invoke",
+            "gateway": "tool_url",
+        }
+
+    def _function(self, seconds: float) -> dict[str, object]:
+        return {
+            "type": "python",
+            "endpoint": "counted:answer",
+            "python": sys.executable,
+            "cwd": str(AGENT.parent / "agents"),
+            "env": {COUNTS: str(self.hits_file), "COUNT_SECONDS": str(seconds)},
+            "tools": {"orders": {"function": "counted:orders"}},
         }
 
     @property
@@ -117,7 +140,11 @@ class Site:
         return found
 
     def agents(self) -> dict[int, str]:
-        return {pid: line for pid, line in self.processes().items() if AGENT.name in line}
+        return {
+            pid: line
+            for pid, line in self.processes().items()
+            if AGENT.name in line or f"{COUNTS}=" in environ(pid)
+        }
 
     def close(self) -> None:
         for child in self.children:
