@@ -1,6 +1,7 @@
 """The LLM door: results of local functions are replaced by the recording in the next question."""
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ import pytest
 from replays_app.engine.gateway.marks import run_key
 from tests.fakes.gateways import gateway_beside, make_agent, make_session
 from tests.fakes.model_api import USAGE, ModelApi, chat, chat_events, chat_results
+from tests.fakes.model_api import messages as messages_answer
 from tests.fakes.plain_agent import PATHS, TIMEOUT_S, Agent, data_of
 
 APIS = ["chat", "responses", "messages"]
@@ -206,6 +208,31 @@ def test_arguments_that_are_no_object_are_told_as_they_are(beside, listener, mod
     with beside.attempt(listener, make_session(ONE), agent_of(model)) as attempt:
         assert Careless(listener.llm_url, "chat", stream=False).ask() == "done"
     assert list(attempt.calls[0].args) == ["body"]
+    json.dumps(attempt.calls[0].args, allow_nan=False)
+
+
+@pytest.mark.parametrize("deep", ["[" * 600 + "]" * 600, "NaN"])
+def test_arguments_that_could_not_be_kept_are_text(beside, listener, model, deep):
+    """Anthropic's are an object; so are those in an agent's own history."""
+
+    def odd(handler):
+        done = b"tool_result" in handler.server_api.hits[-1].body
+        turn = {"text": "done"} if done else {"calls": [("search", {"q": "@@"})]}
+        body = json.dumps(messages_answer(turn)).replace('"@@"', deep)
+        handler.send(200, body.encode())
+
+    model.odd = odd
+    url = f"{listener.llm_url}/v1/messages"
+    with beside.attempt(listener, make_session(ONE), agent_of(model)) as attempt:
+        first = httpx.post(url, json={"messages": []}).text
+        called = re.search(r"call_\w+", first)[0]
+        call = {"type": "tool_use", "id": called, "name": "search", "input": {"q": "@@"}}
+        result = {"type": "tool_result", "tool_use_id": called, "content": "real"}
+        turns = [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+        question = json.dumps({"messages": turns}).replace('"@@"', deep)
+        again = httpx.post(url, content=question)
+    assert again.json()["content"][0]["text"] == "done"
+    assert b'"content": "first"' in model.hits[-1].body
     json.dumps(attempt.calls[0].args, allow_nan=False)
 
 
@@ -565,7 +592,7 @@ def test_a_model_is_let_go_when_the_attempt_is_over_beside_others(beside, shared
             thread = threading.Thread(target=ask)
             thread.start()
             assert begun.wait(TIMEOUT_S)
-        assert ended.wait(TIMEOUT_S)
+        assert ended.wait(TIMEOUT_S / 3)  # before the client's own limit
         thread.join()
 
 

@@ -1,6 +1,7 @@
 """Recorded answers of the model: at no cost and offline, in whichever API the agent speaks; and
 where a scenario has its hand in them."""
 
+import datetime
 import json
 
 import httpx
@@ -10,7 +11,12 @@ from replays_app.engine.contracts.judge import judge
 from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.errors import FormatError
-from replays_app.engine.formats.session import ModelResponse, read_session, session_to_value
+from replays_app.engine.formats.session import (
+    ModelResponse,
+    ModelToolCall,
+    read_session,
+    session_to_value,
+)
 from replays_app.engine.gateway.llm.meddling import Meddler
 from replays_app.engine.values import Evidence, Outcome
 from tests.fakes.gateways import gateway_beside, make_agent, make_session
@@ -99,6 +105,16 @@ def test_ids_of_the_recording_are_kept_and_others_are_told_apart(beside, listene
             for call in post(listener).json()["choices"][0]["message"]["tool_calls"]
         ]
     assert made == ["call_x", "call_1_2", "call_1_3", "call_x", "call_2_2", "call_2_3"]
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_what_yaml_has_and_json_has_not_is_text(beside, listener, api, stream):
+    day = datetime.date(2026, 2, 15)
+    said = ModelResponse.model_construct(tool_calls=(ModelToolCall(tool="t", args={"d": day}),))
+    session = make_session().model_copy(update={"model_responses": (said,)})
+    with beside.attempt(listener, session, OFFLINE) as attempt:
+        assert "2026-02-15" in post(listener, PATHS[api], stream=stream).text
+    assert attempt.model_calls[0].tools == ("t",)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from replays_app.engine.formats.session import ModelResponse
 from replays_app.engine.gateway.llm.said import Said, Wanted
+from replays_app.engine.matching import canonical
 from replays_app.engine.values import Json, ModelApi
 
 
@@ -42,9 +43,13 @@ class Recorded:
 
     @property
     def calls(self) -> list[tuple[str, str, dict[str, Json]]]:
-        """Id, tool and arguments; an id of its own for each call that has none."""
+        """Id, tool and arguments; an id of its own for each call that has none. YAML has dates and
+        keys that are no text: they are text to an API."""
         calls = enumerate(self.said.tool_calls, 1)
-        return [(c.id or f"call_{self.number}_{n}", c.tool, c.args) for n, c in calls]
+        return [
+            (c.id or f"call_{self.number}_{n}", c.tool, json.loads(canonical(c.args)))
+            for n, c in calls
+        ]
 
     @property
     def tokens(self) -> tuple[int, int]:

@@ -187,7 +187,7 @@ def _calls(message: dict[str, Json]) -> Iterator[Wanted]:
 
 def _args(written: Json, *, custom: bool) -> dict[str, Json]:
     """A custom tool is given plain text."""
-    return {"input": written} if custom else arguments(written)
+    return {"input": text_of(written)} if custom else arguments(written)
 
 
 def _count(said: Said, answer: dict[str, Json]) -> None:

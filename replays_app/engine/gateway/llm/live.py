@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     import aiohttp
 
 
+_REMEDIES = {
+    401: "; check agent.llm.key, or the key that the agent sends",
+    403: "; check agent.llm.key, or the key that the agent sends",
+    429: "; raise the limit there, or lower agent.concurrency",
+}
+
+
 async def ask(
     visit: Visit, there: Route, exchange: Exchange, body: bytes, session: aiohttp.ClientSession
 ) -> Done:
@@ -64,7 +71,7 @@ async def _hand_on(
         # 400 and its like are answers to what the agent asked.
         exchange.trouble = status in (401, 403, 407, 408, 429) or status >= 500
         said = excerpt(body.decode("utf-8", "replace"))
-        exchange.detail = f"the model's API answered {status}: {said}"
+        exchange.detail = f"the model's API answered {status}: {said}{_REMEDIES.get(status, '')}"
     elif api is not None:
         read = read_json(body)
         if read is None:

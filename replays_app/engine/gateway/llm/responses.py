@@ -194,7 +194,7 @@ def _call(item: dict[str, Json]) -> Wanted | None:
     if item.get("type") == "function_call":
         return Wanted(called, tool, arguments(item.get("arguments")))
     if item.get("type") == "custom_tool_call":  # is given plain text
-        return Wanted(called, tool, {"input": item.get("input")})
+        return Wanted(called, tool, {"input": text_of(item.get("input"))})
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -67,9 +68,13 @@ class Said:
 
 
 def arguments(written: Json) -> dict[str, Json]:
-    """As a model writes them: the text of a JSON object. What is none is under `body`."""
+    """As a model writes them: a JSON object, or its text. What is none, or could not be kept as
+    evidence (NaN, nesting without end), is under `body` as text."""
     if isinstance(written, dict):
-        return written
+        try:
+            written = json.dumps(written)
+        except RecursionError:
+            return {"body": "nested too deeply"}
     if not isinstance(written, str) or not written.strip():
         return {}
     args, _ = call_args({}, (), written.encode("utf-8", "replace"), "application/json")
