@@ -3,8 +3,13 @@
     .venv/bin/python -m benchmarks.gateway [calls]
 
 The tool server (aiohttp), the gateway and the client are processes of their own. Series are
-measured in turns, so that a slow moment of the machine hits all of them. Exits 1 when a keep-alive
-call through either door costs more than 1.5 times a direct one.
+measured in turns, so that a slow moment of the machine hits all of them. `led` is a client that
+knows no proxy, in a process with what agents have preloaded. Exits 1 when a keep-alive call through
+any door costs more than 1.5 times a direct one.
+
+    .venv/bin/python -m benchmarks.gateway start [times]
+
+What the preloads cost when a process starts: Python with and without `http.client`, and Node.
 """
 
 from __future__ import annotations
@@ -12,6 +17,8 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
+import shutil
 import ssl
 import statistics
 import subprocess
@@ -55,6 +62,7 @@ async def serve_tool() -> None:
 
 async def serve_gateway() -> None:
     """Prints how it is reached; loads a fresh tape for every line of its input."""
+    from replays_app.engine.agents import preloads
     from replays_app.engine.clock import VirtualClock
     from replays_app.engine.formats.config import AgentConfig, ToolRule
     from replays_app.engine.formats.session import Session, ToolResponse
@@ -64,14 +72,19 @@ async def serve_gateway() -> None:
     records = tuple(
         ToolResponse(tool="quote", args={"n": n}, response=ANSWER) for n in range(BATCH)
     )
+    urls = [f"{scheme}://tools.test/quote/{{n}}" for scheme in ("http", "https")]
     session = Session(id="s", input="hi", contract="c", tool_responses=records)
-    rule = ToolRule(match_url=("http://tools.test/quote/{n}", "https://tools.test/quote/{n}"))
+    rule = ToolRule(match_url=tuple(urls))
     agent = AgentConfig(tools={"quote": rule})
     settings = TapeSettings.resolve(session, agent)
     async with Gateway() as gateway:
         listener = await gateway.listen()
-        env = listener.proxy_env()
-        print(json.dumps({"tool_url": listener.tool_url, "ca": env["SSL_CERT_FILE"]}), flush=True)
+        listener.leads = True
+        env = {**listener.proxy_env(), **preloads.settings(agent, listener)}
+        for preload in preloads.preloads_for(agent, listener):
+            preload.put_into(env)
+        told = {"tool_url": listener.tool_url, "ca": env["SSL_CERT_FILE"], "env": env}
+        print(json.dumps(told), flush=True)
         tape = None
         while await asyncio.to_thread(sys.stdin.readline):
             if tape is not None:
@@ -90,13 +103,36 @@ async def serve_gateway() -> None:
             print("loaded", flush=True)
 
 
+def serve_led() -> None:
+    """A client that asks for hosts, not for the gateway. For every line (scheme, and 1 to keep the
+    connection) it prints the seconds of each call."""
+    print("{}", flush=True)
+    trust = ssl.create_default_context()
+
+    def secure() -> http.client.HTTPConnection:
+        return http.client.HTTPSConnection("tools.test", context=trust)
+
+    def plain() -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("tools.test")
+
+    for line in sys.stdin:
+        scheme, kept = line.split()
+        connect = secure if scheme == "https" else plain
+        one = Series("led", "", connect, "/quote/{n}", kept=kept == "1")
+        one.run()
+        print(json.dumps(one.seconds), flush=True)
+
+
 @contextmanager
-def process(role: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def process(
+    role: str, env: dict[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.gateway", role],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env=None if env is None else {**os.environ, **env},
     ) as started:
         assert started.stdin and started.stdout
         yield started, json.loads(started.stdout.readline())
@@ -145,6 +181,20 @@ class Series:
         return statistics.median(self.seconds) * 1000
 
 
+class Led(Series):
+    """Measured where it runs."""
+
+    def __init__(self, asks: subprocess.Popen[str], scheme: str, *, kept: bool) -> None:
+        super().__init__(f"led {scheme}", f"direct {scheme}", lambda: NotImplemented, "", kept=kept)
+        self._asks, self._scheme = asks, scheme
+
+    def run(self) -> None:
+        assert self._asks.stdin and self._asks.stdout
+        self._asks.stdin.write(f"{self._scheme} {int(self.kept)}\n")
+        self._asks.stdin.flush()
+        self.seconds += json.loads(self._asks.stdout.readline())
+
+
 def all_series(tool: dict[str, Any], gateway: dict[str, Any]) -> list[Series]:
     plain, secure = tool["ports"]
     parts = urlsplit(gateway["tool_url"])
@@ -174,9 +224,14 @@ def all_series(tool: dict[str, Any], gateway: dict[str, Any]) -> list[Series]:
 
 
 def main(calls: int) -> int:
-    with process("tool") as (_, tool), process("gateway") as (running, gateway):
+    with (
+        process("tool") as (_, tool),
+        process("gateway") as (running, gateway),
+        process("led", gateway["env"]) as (asks, _),
+    ):
         assert running.stdin and running.stdout
         series = all_series(tool, gateway)
+        series += [Led(asks, s, kept=k) for k in (True, False) for s in ("http", "https")]
         for turn in range(-1, max(1, calls // BATCH)):
             for one in series:
                 running.stdin.write("next\n")
@@ -198,10 +253,37 @@ def main(calls: int) -> int:
     return int(worst > LIMIT)
 
 
+def measure_start(times: int) -> None:
+    """Prints the medians, with and without what agents have preloaded, measured in turns."""
+    kinds = {
+        "python, nothing": [sys.executable, "-c", "pass"],
+        "python, http.client": [sys.executable, "-c", "import http.client"],
+        "python, aiohttp": [sys.executable, "-c", "import aiohttp"],
+        **({"node": ["node", "-e", ""]} if shutil.which("node") else {}),
+    }
+    with process("gateway") as (_, gateway):
+        environments = {"without": dict(os.environ), "with": {**os.environ, **gateway["env"]}}
+        seconds: dict[tuple[str, str], list[float]] = {}
+        for _ in range(times):
+            for kind, words in kinds.items():
+                for name, env in environments.items():
+                    began = time.perf_counter()
+                    subprocess.run(words, env=env, check=True)
+                    seconds.setdefault((kind, name), []).append(time.perf_counter() - began)
+    print(f"median of {times} starts, milliseconds\n")
+    for kind in kinds:
+        bare, with_it = (statistics.median(seconds[kind, n]) * 1000 for n in environments)
+        print(f"  {kind:<22}{bare:8.1f}  with preloads {with_it:8.1f}   {with_it / bare:5.2f}x")
+
+
 if __name__ == "__main__":
     roles = {"tool": serve_tool, "gateway": serve_gateway}
     word = sys.argv[1] if len(sys.argv) > 1 else "1000"
     if word in roles:
         asyncio.run(roles[word]())
+    elif word == "led":
+        serve_led()
+    elif word == "start":
+        measure_start(int(sys.argv[2]) if len(sys.argv) > 2 else 20)
     else:
         sys.exit(main(int(word)))

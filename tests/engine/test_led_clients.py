@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from replays_app.engine.agents import preloads
+from replays_app.engine.agents.bootstrap import clients as led
 from replays_app.engine.agents.starting import Surroundings
 from replays_app.engine.agents.starting import environment as agent_environment
 from replays_app.engine.gateway import forward
@@ -204,6 +205,15 @@ def test_a_limit_of_no_answer_is_a_wrong_address(beside, listener, path):
     assert attempt.deck.tape.virtual_ms == 30_000
 
 
+def test_a_header_that_was_recorded_in_another_replay_is_not_handed_on(beside, listener):
+    agent = agent_for(*NAMED)
+    slow = {**SLOW, "headers": {"X-Flakestorm-Latency": "stale 90000"}}
+    url = f"{NAMED[0]}/quote/ACME"
+    with beside.attempt(listener, make_session(slow), agent):
+        ((said, _),) = asked("http.client", url, environment(listener, agent), 60)
+    assert said == "found"
+
+
 def test_a_limit_is_told_once_and_not_after_the_attempt(beside, listener):
     agent = agent_for(*NAMED)
     with beside.attempt(listener, make_session(SLOW), agent) as attempt:
@@ -336,6 +346,14 @@ def test_whatever_goes_wrong_is_said_and_the_agent_runs(listener, told):
     assert ran.stdout == "runs\n"
     assert "flakestorm: " in ran.stderr
     assert "go past the gateway" in ran.stderr
+
+
+def test_without_the_gateways_root_a_client_still_loads_its_own(listener, tmp_path):
+    env = environment(listener, make_agent())
+    told = {**json.loads(env[preloads.SETTINGS]), "ca": str(tmp_path / "gone.pem")}
+    code = "import certifi, ssl; ssl.create_default_context(cafile=certifi.where())"
+    words = [sys.executable, "-c", code]
+    run(words, {**env, preloads.SETTINGS: json.dumps(told)})
 
 
 def test_a_library_that_is_not_as_expected_is_left_as_it_is(listener, tmp_path):
@@ -539,3 +557,52 @@ def test_node_also_loads_what_the_agent_itself_has_it_load(listener, tmp_path):
     own.write_text("console.log('own')")
     env = environment(listener, make_agent(), NODE_OPTIONS=f'--require "{own}"')
     assert run(["node", "-e", "console.log('runs')"], env) == "own\nruns\n"
+
+
+ROUTES = led.Routes(
+    {"gateway": ["127.0.0.1", 4000], "ca": "", "ports": [80, 443], "local_ports": [9000]}
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "http", "leads"),
+    [
+        ("tools.test", 443, False, True),
+        (b"tools.test", b"443", False, True),
+        ("tools.test", "https", False, True),
+        ("tools.test", 5432, False, False),
+        ("tools.test", 5432, True, True),
+        ("tools.test", None, True, False),
+        ("tools.test", object(), True, False),
+        ("127.0.0.1", 4000, True, False),
+        ("127.0.0.1", 9000, False, True),
+        ("127.8.9.1", 80, True, False),
+        ("LocalHost.", 80, True, False),
+        ("[::1]", 9000, True, True),
+        ("::ffff:127.0.0.1", 80, True, False),
+        ("fe80::1%eth0", 80, True, True),
+        (socket.gethostname(), 80, True, False),
+        ("", 80, True, False),
+        (None, 80, True, False),
+    ],
+)
+def test_which_connections_are_led(host, port, http, leads):
+    assert ROUTES.leads(host, port, http=http) is leads
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ports", "local"),
+    [
+        ("https://tools.test/x", [80, 443], []),
+        ("http://tools.test:8080/x", [80, 443, 8080], []),
+        ("http://localhost:9000/x", [80, 443, 9000], [9000]),
+        ("http://127.0.0.1:*/x", [80, 443], [0]),
+        ("*/x", [80, 443], []),
+        ("http://tools.test:port/", [80, 443], []),  # refused where it is needed
+    ],
+)
+def test_a_tools_address_says_which_ports_are_led(listener, pattern, ports, local):
+    agent = make_agent(tools={"t": {"match_url": (pattern,)}})
+    told = json.loads(preloads.settings(agent, listener)[preloads.SETTINGS])
+    assert (told["ports"], told["local_ports"]) == (ports, local)
+    assert told["gateway"] == ["127.0.0.1", listener.port]

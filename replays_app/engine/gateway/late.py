@@ -32,7 +32,9 @@ class LateAnswers:
         self._sent[key] = (deck, play)
         if len(self._sent) > _REMEMBERED:
             self._sent.pop(next(iter(self._sent)))
-        return (*play.headers, (HEADER, f"{key} {_waited_ms(play) + play.latency_ms:.0f}"))
+        # One that was recorded is of another replay.
+        others = (header for header in play.headers if header[0] != HEADER)
+        return ((HEADER, f"{key} {_waited_ms(play) + play.latency_ms:.0f}"), *others)
 
     def forget(self, deck: Deck) -> None:
         self._sent = {key: sent for key, sent in self._sent.items() if sent[0] is not deck}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import socket
-from typing import Any, Dict, FrozenSet, List, Optional, Tuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 _LOCAL = ("localhost", "::1", "0.0.0.0", "::", "")  # noqa: S104
 _SERVICES = {"http": 80, "https": 443}
@@ -51,7 +54,9 @@ def set_up(settings: str) -> None:
 def is_local(name: str) -> bool:
     if name.startswith("::ffff:"):
         name = name[7:]
-    return name in _LOCAL or name.startswith("127.") or name.endswith(".localhost")
+    if name in _LOCAL or name.startswith("127.") or name.endswith(".localhost"):
+        return True
+    return name == socket.gethostname().lower()
 
 
 def lead_sockets(module: Any) -> None:
@@ -110,7 +115,10 @@ def trust(module: Any) -> None:
     ) -> None:
         load(self, cafile, capath, cadata)
         if routes.ca_file != cafile:
-            load(self, routes.ca_file)
+            try:
+                load(self, routes.ca_file)
+            except OSError:
+                return  # the gateway is gone, and with it what it could have been trusted for
 
     kind.load_verify_locations = load_verify_locations
 

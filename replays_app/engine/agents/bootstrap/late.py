@@ -7,14 +7,16 @@ told which limit that was, and counts it in place of the latency.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import socket
 import sys
 from contextvars import ContextVar
-from typing import Any, Optional, Tuple
 
 from . import clients
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional, Tuple
 
 HEADER = "x-flakestorm-latency"
 _TELLING_S = 5.0
@@ -117,6 +119,8 @@ _limits: ContextVar[Tuple[Optional[float], Optional[float]]] = ContextVar("flake
 
 
 def watch_aiohttp(module: Any) -> None:
+    import asyncio
+
     kind, response_kind = module.ClientSession, module.ClientResponse
     request, start = kind._request, response_kind.start
     read_timeout = getattr(module, "SocketTimeoutError", module.ServerTimeoutError)  # 3.10

@@ -5,6 +5,7 @@
 function begin() {
   const settings = JSON.parse(process.env.FLAKESTORM_CLIENTS);
   const net = require('net');
+  const hostname = require('os').hostname().toLowerCase();
   const [gatewayHost, gatewayPort] = settings.gateway;
   const ports = new Set(settings.ports);
   const localPorts = new Set(settings.local_ports);
@@ -16,7 +17,7 @@ function begin() {
 
   function isLocal(name) {
     const plain = name.startsWith('::ffff:') ? name.slice(7) : name;
-    return ['localhost', '::1', '0.0.0.0', '::'].includes(plain) || plain.startsWith('127.') ||
+    return ['localhost', '::1', '0.0.0.0', '::', hostname].includes(plain) || plain.startsWith('127.') ||
       plain.endsWith('.localhost');
   }
 
@@ -49,13 +50,6 @@ function begin() {
     return connect.apply(this, given);
   };
 
-  // undici, and with it fetch, says so before it connects.
-  require('diagnostics_channel').channel('undici:client:beforeConnect').subscribe((message) => {
-    const to = message.connectParams || {};
-    const port = to.port || (to.protocol === 'https:' ? 443 : 80);
-    http.add(`${nameOf(to.hostname || to.host)}:${port}`);
-  });
-
   // Roots that a client brings itself are trusted beside the gateway's; NODE_EXTRA_CA_CERTS is for
   // those that bring none.
   const tls = require('tls');
@@ -65,6 +59,14 @@ function begin() {
     const own = options && options.ca;
     return createSecureContext.call(tls, own ? { ...options, ca: [].concat(own, root) } : options, ...rest);
   };
+  require('module').syncBuiltinESMExports();
+
+  // undici, and with it fetch, says so before it connects.
+  require('diagnostics_channel').channel('undici:client:beforeConnect').subscribe((message) => {
+    const to = message.connectParams || {};
+    const port = to.port || (to.protocol === 'https:' ? 443 : 80);
+    http.add(`${nameOf(to.hostname || to.host)}:${port}`);
+  });
 }
 
 if (process.env.FLAKESTORM_CLIENTS) {
