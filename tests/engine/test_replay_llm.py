@@ -1,10 +1,12 @@
 """Agents with local functions, as processes of their own, from beginning to end."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from replays_app.engine.agents.probe import probe
 from replays_app.engine.agents.reach import refusal
 from replays_app.engine.contracts.judge import judge
 from replays_app.engine.formats.agent import AgentConfig, ToolRule
@@ -253,3 +255,36 @@ def test_a_python_agent_with_recorded_answers_needs_nothing_but_itself():
     (evidence,) = replays(inside(llm=LlmConfig(answers="recorded")), with_answers(recording("a")))
     assert evidence.answer == "in the end"
     assert evidence.report.identical
+
+
+# A connection check
+
+
+def checked(agent, prompt="go"):
+    async def steps():
+        return {seen.step: seen async for seen in probe(agent, prompt)}
+
+    return asyncio.run(steps())
+
+
+def test_a_check_says_what_came_through_the_door(model):
+    said = checked(talks(model))
+    assert said["model"].ok
+    assert said["model"].saw == (
+        "4 questions to the model came through the LLM door, and it answered: scripted-1."
+    )
+    assert "search through the model's questions" in said["tool calls"].saw
+
+
+def test_a_check_says_why_the_model_could_not_be_had(model):
+    model.odd = lambda handler: handler.send(401, b"{}")
+    said = checked(talks(model))
+    assert said["model"].ok is False
+    assert "answered 401" in said["model"].saw
+    assert said["model"].remedy.startswith("Check agent.llm.key")
+
+
+def test_a_check_says_that_the_agent_never_asked_its_model(model):
+    said = checked(talks(model), "?")
+    assert said["model"].ok is None
+    assert "OPENAI_BASE_URL" in said["model"].remedy

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from replays_app.engine.agents.answer import excerpt
-from replays_app.engine.agents.reach import Injection, injection_of, is_python
+from replays_app.engine.agents.reach import Injection, injection_of, is_python, llm_of
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.values import Call, Evidence, Failure, Json
 
@@ -66,6 +66,7 @@ def explain(agent: AgentConfig, evidence: Evidence) -> Iterator[Seen]:
         yield Seen(step="reset", ok=True, saw="The reset before the question went well.")
     yield from _answered(agent, evidence, failure)
     yield from _version(agent, evidence, failure)
+    yield from _model(agent, evidence)
     yield from _calls(agent, evidence)
     yield from _log(evidence)
 
@@ -120,6 +121,27 @@ def _version(agent: AgentConfig, evidence: Evidence, failure: Failure | None) ->
             ok=None,
             saw="The answer does not confirm the version; it is taken as claimed.",
             remedy="Give version_from (a header, or a path into the answer), to be sure.",
+        )
+
+
+def _model(agent: AgentConfig, evidence: Evidence) -> Iterator[Seen]:
+    """What came through the LLM door, where the agent has it."""
+    calls, failure = evidence.model_calls, evidence.failure
+    if llm_of(agent) is None or evidence.injection == "live":
+        return
+    if failure is not None and failure.code == "model_failed":
+        yield no("model", failure.message)
+    elif calls:
+        models = ", ".join(dict.fromkeys(excerpt(call.model) or "?" for call in calls))
+        count = f"{len(calls)} question{'s' if len(calls) > 1 else ''}"
+        saw = f"{count} to the model came through the LLM door, and it answered: {models}."
+        yield Seen(step="model", ok=True, saw=saw)
+    elif evidence.answer is not None:
+        yield Seen(
+            step="model",
+            ok=None,
+            saw="The agent asked its model nothing through the LLM door.",
+            remedy=f"Let its model's client take its base URL from {_VARIABLES['llm']}.",
         )
 
 
