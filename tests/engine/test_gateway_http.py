@@ -198,6 +198,7 @@ def test_a_body_that_is_too_large_is_refused_and_a_miss(beside, listener, client
         assert client.ask(head, "" if "Expect" in head else body)[0] == 413
     assert attempt.report.misses == (1,)
     assert attempt.report.first_divergence.startswith("call 1: the request's body is larger than")
+    assert attempt.calls[0].url == "/t/…/t"
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 import asyncio
 import threading
 import time
+import uuid
 
 import pytest
 import requests
 
 from replays_app.engine.gateway.board import channel_of
 from replays_app.engine.injecting import Uninjected
+from replays_app.engine.tape_log import Openings, end_event
 from replays_app.engine.values import Outcome
+from replays_app.standing.board import RedisBoard
 from tests.fakes.gateways import make_agent, make_session
 from tests.standing.place import Place, expected, free_port, secret
 
@@ -212,3 +215,38 @@ def test_nothing_of_an_attempt_stays_in_redis_but_that_it_is_over(place, gateway
     (key,) = place.redis_cli("KEYS", "flakestorm:gateway:*cccc*")
     assert ":over:" in key
     assert 0 < place.redis_cli("PTTL", key) <= 600_000
+
+
+def test_an_end_that_is_noted_late_is_still_in_the_report(place):
+    """A live call's answer may have reached the agent before the gateway has noted its end."""
+    run, channel = uuid.uuid4().hex, channel_of("local")
+    opened = Openings().passed_through("GET", "http://live/", now_ms=0.0).event
+
+    async def write(event: str) -> None:
+        board = RedisBoard(place.redis_url)
+        await board.write(channel, run, event, 0)
+        board.close()
+
+    def ask() -> None:
+        asyncio.run(write(opened))
+        end = end_event(0, status=200, lost="")
+        threading.Timer(0.1, lambda: asyncio.run(write(end))).start()
+
+    attempt = place.attempt(AGENT, session(1), ask, run=run)
+    assert [(call.how, call.status) for call in attempt.calls] == [("passthrough", 200)]
+
+
+def test_an_answer_that_was_held_has_ended_for_every_gateway_before_it_goes_out(place):
+    """Else the agent's next call, at another gateway, would find the tool in flight, and miss."""
+    one, other = place.gateway(), place.gateway()
+
+    def ask() -> None:
+        for _ in range(15):
+            for gateway in (one, other):
+                assert gateway.get("/t/local/market?unlike=any").ok
+
+    records = [
+        {"tool": "market", "args": {"n": n}, "response": n, "latency_ms": 60} for n in range(30)
+    ]
+    attempt = place.attempt(AGENT, make_session(*records), ask)
+    assert attempt.hows == ["args_differ"] * 30

@@ -123,6 +123,20 @@ def test_the_token_of_another_agent_leads_to_nobodys_tape(place, public):
     assert TOKEN not in attempt.said.text
 
 
+@pytest.mark.parametrize(
+    "line", ["POST /t/{}/market HTTP/1.1", "POST http://0.0.0.0/t/{}/market HTTP/1.1"]
+)
+def test_no_token_is_in_the_evidence(place, public, line):
+    basic = base64.b64encode(f"a:{TOKEN}".encode()).decode()
+    head = f"{line.format(TOKEN)}\nProxy-Authorization: Basic {basic}\nContent-Length: 10485761"
+    attempt = place.attempt(
+        served(gateway_token=TOKEN), ONE, lambda: public.raw(f"{head}\nExpect: 100-continue\n\n")
+    )
+    assert attempt.said.startswith("HTTP/1.1 413")
+    assert TOKEN not in f"{attempt.calls} {attempt.report} {attempt.said}"
+    assert attempt.report.misses == (1,)
+
+
 def test_two_agents_at_one_gateway_have_tapes_of_their_own(place, public):
     other = "another-token-of-another"
 
@@ -182,8 +196,14 @@ def test_even_what_is_let_through_never_leads_to_a_metadata_service(place, gatew
 
 def test_what_is_let_through_stays_live_and_is_reported(place, gateway, real):
     agent = served(passthrough=[f"http://127.0.0.1:{real.port}/*"])
-    attempt = place.attempt(agent, ONE, lambda: gateway.through(f"{real.url}/x").json())
+    marks = {"x-flakestorm-run": "a token", "x-mine": "stays"}
+    attempt = place.attempt(
+        agent, ONE, lambda: gateway.through(f"{real.url}/x", headers=marks).json()
+    )
     assert attempt.said["real"] is True
+    sent = {name.lower() for name in real.hits[0].headers}
+    assert "x-mine" in sent
+    assert "x-flakestorm-run" not in sent
     assert [(call.how, call.status) for call in attempt.calls] == [("passthrough", 200)]
     assert attempt.report.misses == ()
 

@@ -7,6 +7,7 @@ arrived, without a task: this is what makes the gateway as fast as a direct call
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import struct
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _TLS_HANDSHAKE = 0x16
 NOTICED_S = 0.1  # within which a client that waits for events sees that a connection is closed
+_TOKEN_IN_PATH = re.compile(r"^((?:https?://[^/]*)?/(?:t|mcp|llm)/)[^/?]+")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close at once, with a reset
 
 
@@ -320,8 +322,11 @@ class Connection(asyncio.Protocol):
         )
 
     def _shown(self, request: Request) -> str:
+        """As evidence, which never holds a token."""
         target = request.target.decode("latin-1")
-        return f"{self._scheme}://{self._authority}{target}" if self._scheme else target
+        if self._scheme:
+            return f"{self._scheme}://{self._authority}{target}"
+        return _TOKEN_IN_PATH.sub(r"\1…", target)
 
     def _perform(self, request: Request, deck: Deck, play: Play) -> None:
         self._playing = (request, deck, play)
