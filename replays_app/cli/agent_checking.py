@@ -188,6 +188,10 @@ def _lines(
             word, colour = _MARKS[True if tool.calls else None]
             name = one_line(tool.tool, 100)
             yield f"{screen.paint(f'{word:<4}', colour)}{name:<{widest}}  {tool.words}"
+    if found.model:
+        yield ""
+        yield "model"
+        yield f"    {one_line(found.model, 300)}"
     yield from _requests("let through (passthrough)", found.live)
     yield from _requests("blocked", found.blocked)
     if evidence is not None and session.tool_responses:

@@ -15,10 +15,8 @@ from replays_app.engine.values import Evidence, Failure
 
 CRASH_S = 0.3  # how long a dropped connection waits for the news that the agent ended
 
-_UNASKED = (
-    "no recorded call reached the gateway: the agent no longer calls its tools, or its HTTP client "
-    "ignores "
-)
+NOBODY_ASKED = "no recorded call reached the gateway"
+_UNASKED = f"{NOBODY_ASKED}: the agent no longer calls its tools, or its HTTP client ignores "
 _UNASKED_REMEDY = {
     "proxy": "the proxy; let the client read HTTP_PROXY and HTTPS_PROXY from its environment "
     "(aiohttp: trust_env=True), or use agent.gateway tool_url",

@@ -15,7 +15,7 @@ from replays_app.engine.formats.agent import AgentConfig, finish_agent
 from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.session import Session
 from replays_app.engine.tape import Tape, TapeSettings
-from replays_app.engine.values import Evidence
+from replays_app.engine.values import Evidence, ModelCall, Report
 
 GOOD = (Seen(step="configuration", ok=True, saw="."), Seen(step="request", ok=True, saw="."))
 STARTED = {"start": "python agent.py --port {port}", "endpoint": "http://127.0.0.1:{port}/invoke"}
@@ -151,6 +151,52 @@ def test_no_line_says_a_token():
     (finding,) = look(config, session(), injection="tool_url").findings
     assert "127.0.0.1:8899/t/<gateway_token>/search" in finding.yaml
     assert "s3cret" not in finding.yaml
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        (
+            {"endpoint": "http://127.0.0.1:9/", "gateway_url": "http://127.0.0.1:8899/"},
+            "SEARCH_URL=http://127.0.0.1:8899/t/local/search",
+        ),
+        ({**STARTED, "gateway": "llm"}, 'OPENAI_BASE_URL: "{llm_url}/v1"'),
+        ({**STARTED, "gateway": "proxy"}, 'SEARCH_URL: "{tool_url}/search"'),
+    ],
+)
+def test_the_lines_fit_the_way_to_the_agent(fields, line):
+    config = AgentConfig(tools={"search": SEARCH}, **fields)
+    (finding,) = look(config, session()).findings
+    assert line in finding.yaml
+    assert set(yaml.safe_load(finding.yaml)["agent"]) <= set(AgentConfig.model_fields)
+
+
+def test_questions_to_the_model_are_counted_and_trouble_with_them_is_a_finding():
+    trouble = "no answer from http://model/v1; check agent.llm.upstream"
+    model_calls = (
+        ModelCall(number=1, api="chat", detail=trouble),
+        ModelCall(number=2, api="chat", source="recorded", detail="recorded: HTTP 500"),
+    )
+    found = look(agent(), session(), model_calls=model_calls)
+    assert found.model == "2 questions through the LLM door, 1 answered from the recording"
+    (finding,) = found.findings
+    assert "no answer from http://model/v1" in finding.saw
+    assert finding.remedy == "Check agent.llm.upstream."
+
+
+def test_what_a_report_notes_is_told_but_not_twice():
+    report = Report(notes=("no recorded call reached the gateway: x", "it may really run"))
+    found = look(agent(tools={"search": SEARCH}), session("search"), report=report)
+    assert found.notes == ("it may really run",)
+    assert len(found.findings) == 1
+
+
+def test_a_line_for_a_blocked_page_has_no_credentials_and_no_query():
+    blocked = [("GET", "http://user:pw@host.example/find?key=s3cret", "proxy", False)]
+    (finding,) = look(agent(), session(), blocked=blocked).findings
+    assert 'match_url: "GET http://host.example/find"' in finding.yaml
+    assert "s3cret" not in finding.yaml
+    assert "pw" not in finding.yaml
 
 
 def test_what_went_past_the_proxy_is_said_and_what_was_expected_is_none():

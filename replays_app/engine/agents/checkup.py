@@ -3,16 +3,15 @@ it, and the lines of configuration that would do; pure."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from urllib.parse import urlsplit
 
+from replays_app.engine.agents import config_lines as lines
 from replays_app.engine.agents import explain
 from replays_app.engine.agents.explain import Seen
-from replays_app.engine.agents.reach import LOCAL_TOKEN, injection_of, is_python
-from replays_app.engine.evidence import unasked
+from replays_app.engine.agents.reach import injection_of
+from replays_app.engine.evidence import NOBODY_ASKED, unasked
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.formats.session import Session
 from replays_app.engine.values import Call, Evidence, Json
@@ -25,21 +24,6 @@ NOT_TRIED = frozenset(
 )
 MOST = 50  # requests that are named
 HOSTS = 10  # that get lines of their own
-
-# What a host most likely is, by the end of its name: the block that it belongs to, and why.
-_MODELS = (
-    *("api.openai.com", "openai.azure.com", "api.anthropic.com", "api.mistral.ai", "api.x.ai"),
-    *("generativelanguage.googleapis.com", "api.groq.com", "api.cohere.com", "openrouter.ai"),
-    *("api.deepseek.com", "api.together.xyz", "api.fireworks.ai"),
-)
-_TELEMETRY = (
-    *("smith.langchain.com", "telemetry.crewai.com", "cloud.langfuse.com", "posthog.com"),
-    *("sentry.io", "datadoghq.com", "honeycomb.io", "segment.io", "amplitude.com", "mixpanel.com"),
-)
-_KNOWN_HOSTS = (
-    ("passthrough", "this is the API of a model", _MODELS),
-    ("expect_blocked", "this is telemetry", _TELEMETRY),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +74,7 @@ class Checkup:
     tools: tuple[ToolSeen, ...] = ()
     blocked: tuple[Request, ...] = ()
     live: tuple[Request, ...] = ()
+    model: str = ""  # what came to the LLM door, in words
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -113,6 +98,7 @@ def checkup(
     findings += _no_call(agent, session, evidence)
     findings += _bypassed(blocked)
     findings += _missed(session, evidence)
+    findings += _model_trouble(evidence)
     return Checkup(
         tried=True,
         door=door,
@@ -120,14 +106,15 @@ def checkup(
         tools=tools,
         blocked=blocked,
         live=_requests(evidence, "passthrough"),
+        model=_model(evidence),
         findings=tuple(findings),
-        notes=tuple(_notes(session, tools)),
+        notes=(*_notes(session, tools), *_said(evidence)),
     )
 
 
 def door_words(door: str) -> str:
     """A door that nobody has words for yet is called by its name."""
-    return explain._DOORS.get(door, door.replace("_", " "))
+    return explain.DOOR_WORDS.get(door, door.replace("_", " "))
 
 
 def _tools(agent: AgentConfig, session: Session, evidence: Evidence) -> tuple[ToolSeen, ...]:
@@ -180,9 +167,7 @@ def _no_call(agent: AgentConfig, session: Session, evidence: Evidence) -> Iterat
             "reached the real tools, if it made any.",
             remedy="Let the replay start the agent, or tell an agent that runs where the gateway "
             "is.",
-            yaml='agent:\n  start: "python agent.py --port {port}"\n'
-            '  endpoint: "http://127.0.0.1:{port}/invoke"\n  gateway: proxy\n'
-            "# or, for one that already runs:\n#  gateway_listen: 127.0.0.1:8899",
+            yaml=lines.START,
         )
         return
     perhaps = "" if session.tool_responses else " Perhaps the question needs none."
@@ -190,29 +175,7 @@ def _no_call(agent: AgentConfig, session: Session, evidence: Evidence) -> Iterat
     yield Finding(
         saw=f"The agent answered, and no call of {names} came to the gateway.{perhaps}",
         remedy=f"Its client may ignore {ignored}: {remedy}.",
-        yaml=_lead(agent, next(iter(expected))),
-    )
-
-
-def _lead(agent: AgentConfig, tool: str) -> str:
-    """The lines that lead a tool through a door that needs no proxy."""
-    name, variable = _key(tool), f"{_word(tool).upper()}_URL"
-    token = "<gateway_token>" if agent.gateway_token else LOCAL_TOKEN
-    if is_python(agent):
-        rule = agent.tools.get(tool)
-        if rule is not None and (rule.function or rule.match_url):
-            return ""
-        return f'agent:\n  tools:\n    {name}: {{ function: "your_module:{_word(tool)}" }}'
-    if agent.start is None:
-        listen = agent.gateway_listen or "127.0.0.1:8899"
-        return (
-            f"agent:\n  gateway: tool_url\n  gateway_listen: {listen}\n"
-            "# and in the agent's own environment, wherever it takes this tool's address from:\n"
-            f"#  {variable}=http://{listen}/t/{token}/{tool}"
-        )
-    return (
-        "agent:\n  gateway: tool_url\n  env:\n"
-        f'    {variable}: "{{tool_url}}/{tool}"  # wherever the agent takes its address from'
+        yaml=lines.of_tool(agent, next(iter(expected))),
     )
 
 
@@ -220,7 +183,7 @@ def _bypassed(blocked: Sequence[Request]) -> Iterator[Finding]:
     by_host: dict[str, list[Request]] = {}
     for one in blocked:
         if not one.expected:
-            by_host.setdefault(_host(one.request), []).append(one)
+            by_host.setdefault(lines.host_of(one.request), []).append(one)
     for host, requests in list(by_host.items())[:HOSTS]:
         times = sum(one.times for one in requests)
         how = " past the proxy" if any(one.past for one in requests) else ""
@@ -228,27 +191,12 @@ def _bypassed(blocked: Sequence[Request]) -> Iterator[Finding]:
         saw = f"Blocked{how}, since no tool names it: {named}" + (
             f" ({times} times)." if times > 1 else "."
         )
-        block, why = _likely(host)
-        url = requests[0].request.partition(" ")[2]
-        pattern = json.dumps(_pattern(url))
-        if block:
-            remedy = f"By its name {why}: list it under {block}."
-            yield Finding(saw=saw, remedy=remedy, yaml=f"agent:\n  {block}: [ {pattern} ]")
-            continue
-        whole = json.dumps(f"{requests[0].request.partition(' ')[0]} {url.partition('?')[0]}")
-        if requests[0].past:
-            whole = pattern
-        yield Finding(
-            saw=saw,
-            remedy="If it is a tool, say which; if it may stay live, list it under passthrough; if "
-            "it does not matter, under expect_blocked.",
-            yaml=f"agent:\n  tools:\n    name_of_the_tool: {{ match_url: {whole} }}\n"
-            f"# or:\n#  passthrough: [ {pattern} ]\n# or:\n#  expect_blocked: [ {pattern} ]",
-        )
+        remedy, yaml = lines.of_host(requests[0].request, past=requests[0].past)
+        yield Finding(saw=saw, remedy=remedy, yaml=yaml)
     if len(by_host) > HOSTS:
         more = len(by_host) - HOSTS
         yield Finding(
-            saw=f"{more} more hosts were blocked.", remedy="Look at the first ones first."
+            saw=f"{more} more hosts were blocked.", remedy="Mend the first ones, and check again."
         )
 
 
@@ -293,28 +241,25 @@ def _notes(session: Session, tools: Sequence[ToolSeen]) -> Iterator[str]:
         )
 
 
-def _likely(host: str) -> tuple[str, str]:
-    name = host.partition(":")[0]
-    for block, why, ends in _KNOWN_HOSTS:
-        if any(name == end or name.endswith(f".{end}") for end in ends):
-            return block, why
-    return "", ""
+def _model(evidence: Evidence) -> str:
+    calls = evidence.model_calls
+    if not calls:
+        return ""
+    recorded = sum(call.source == "recorded" for call in calls)
+    said = f"{len(calls)} question{'s' if len(calls) > 1 else ''} through the LLM door"
+    return f"{said}, {recorded} answered from the recording" if recorded else said
 
 
-def _host(request: str) -> str:
-    url = request.partition(" ")[2]
-    return urlsplit(url if "://" in url else f"//{url}").netloc
+def _model_trouble(evidence: Evidence) -> Iterator[Finding]:
+    for detail in dict.fromkeys(c.detail for c in evidence.model_calls if c.source == "live"):
+        saw, _, remedy = detail.partition("; ")
+        if not saw:
+            continue
+        yield Finding(
+            saw=f"A question to the model: {saw.rstrip('.')}.", remedy=explain.sentence(remedy)
+        )
 
 
-def _pattern(url: str) -> str:
-    parts = urlsplit(url if "://" in url else f"//{url}")
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme or 'https'}://{host}/*"
-
-
-def _word(tool: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in tool)
-
-
-def _key(tool: str) -> str:
-    return tool if tool.isascii() and tool.replace("_", "a").isalnum() else json.dumps(tool)
+def _said(evidence: Evidence) -> Iterator[str]:
+    """The report's own notes, but for the one that is a finding here."""
+    yield from (n for n in evidence.report.notes if not n.startswith(NOBODY_ASKED))

@@ -13,7 +13,8 @@ from replays_app.engine.values import Call, Evidence, Failure, Json
 CALLS = 20  # that are named
 LOG_LINES = 5
 
-_DOORS = {
+# How each door is called; one that is new has its words here, and a remedy in evidence.py.
+DOOR_WORDS = {
     "proxy": "the proxy",
     "tool_url": "the tool URL",
     "mcp": "MCP",
@@ -149,7 +150,7 @@ def _calls(agent: AgentConfig, evidence: Evidence) -> Iterator[Seen]:
     door = injection_of(agent, live_tools=False)
     tools = [call for call in evidence.calls if call.tool is not None]
     if tools:
-        named = ", ".join(f"{c.tool} through {_DOORS[c.door]}" for c in tools[:CALLS])
+        named = ", ".join(f"{c.tool} through {DOOR_WORDS[c.door]}" for c in tools[:CALLS])
         more = f", and {len(tools) - CALLS} more" if len(tools) > CALLS else ""
         count = f"{len(tools)} tool call{'s' if len(tools) > 1 else ''}"
         saw = f"{count} came to the gateway: {named}{more}. Nothing is recorded for them here."
