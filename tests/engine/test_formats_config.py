@@ -134,6 +134,12 @@ AGENT_MISTAKES = [
         "agent.gateway_url: is for an agent over HTTP, and type is python",
     ),
     ({**HTTP, "start": "a", "concurrency": 2}, "add {port}, or run_header if it can tell its"),
+    ({**HTTP, "hosts": True}, "agent.hosts: has no effect without start"),
+    ({**STARTED, "hosts": True, "gateway": "mcp"}, "agent.hosts: goes with gateway: proxy, and"),
+    (
+        {"type": "python", "endpoint": "m:f", "hosts": True},
+        "agent.hosts: is for an agent over HTTP",
+    ),
     ({**HTTP, "run_header": "x-run"}, "agent.run_header: is 'x-run', must be one of traceparent"),
     ({**STARTED, "run_header": "baggage"}, "agent.run_header: is for attempts that share a proc"),
     (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from replays_app.engine.agents import preloads
+from replays_app.engine.agents import naming, preloads
 from replays_app.engine.agents.http import HttpClient
 from replays_app.engine.agents.process import AgentProcess
 from replays_app.engine.agents.python import PythonAgent
@@ -176,6 +176,8 @@ class Pool:
 
     async def _started(self, listener: Listener | None) -> Member:
         agent, around = self._agent, self._surroundings(listener)
+        if agent.hosts and listener is not None:
+            around = replace(around, hosts_file=await _named(agent, listener))
         if is_python(agent):
             port = listener.port if listener is not None else None
             hooks = self._injection == "hooks"
@@ -250,3 +252,17 @@ class Pool:
             await member.listener.close()
         if member in self._members:
             self._members.remove(member)
+
+
+async def _named(agent: AgentConfig, listener: Listener) -> str:
+    """The file that leads the names of the agent's tools to this listener. Raises NotReady."""
+    reason = naming.refusal(agent)
+    if not reason:
+        try:
+            return await naming.lead_names(agent, listener)
+        except OSError as error:
+            reason = (
+                f"agent.hosts needs ports that the gateway cannot have ({error.strerror}); run the "
+                "worker as root, or lower net.ipv4.ip_unprivileged_port_start, or take it out"
+            )
+    raise NotReady(Failure(whose="ours", code="cannot_name", message=reason))

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from replays_app.engine.agents import naming
 from replays_app.engine.agents.http import HttpClient
 from replays_app.engine.agents.preloads import Preload
 from replays_app.engine.agents.process import AgentProcess
@@ -42,6 +43,7 @@ class Surroundings:
     gateway_env: Mapping[str, str] = field(default_factory=dict)
     cleared: frozenset[str] = frozenset()  # names that would lead past the gateway
     preloads: tuple[Preload, ...] = ()  # for clients that know no proxy
+    hosts_file: str = ""  # that the agent sees as its /etc/hosts
 
 
 class NotReady(Exception):
@@ -77,7 +79,7 @@ def command(agent: AgentConfig, around: Surroundings, *, port: int) -> list[str]
     words = [_fill(word, port, around) for word in words]
     if words and words[0] in ("python", "python3"):
         words[0] = agent.python or sys.executable
-    return words
+    return naming.wrapped(words, around.hosts_file) if around.hosts_file else words
 
 
 def environment(agent: AgentConfig, around: Surroundings, *, port: int) -> dict[str, str]:

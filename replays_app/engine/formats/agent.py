@@ -45,7 +45,7 @@ _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _CLASS = re.compile(rf"{_TARGET.pattern}|[^\W\d]\w*")
 _OVER_HTTP = (
     *("start", "ready", "gateway_listen", "gateway_url", "gateway_token", "headers"),
-    *("query_params", "reset_endpoint", "run_header"),
+    *("query_params", "reset_endpoint", "run_header", "hosts"),
 )
 
 _Complaint = tuple[Path, str]
@@ -111,6 +111,9 @@ class AgentConfig(Strict):
     ready_timeout: int = Field(30_000, ge=100, le=300_000)  # ms
     memory_mb: int | None = Field(None, ge=64)  # a Python agent's attempt gets no more; MiB
     gateway: Literal["proxy", "tool_url", "mcp", "llm", "hooks", "none"] | None = None
+    hosts: bool = (
+        False  # the names of tools lead to the gateway, in an /etc/hosts of the agent's own
+    )
     gateway_listen: str | None = None  # host:port, for an agent that is already running
     gateway_url: str | None = None  # of the standing gateway that such an agent is pointed to
     gateway_token: str | None = None  # the tool URL's, where others can reach the gateway
@@ -206,8 +209,10 @@ def _check_reach(agent: AgentConfig, written: AgentConfig) -> Iterator[_Complain
             yield ("gateway_listen",), f"is {shown!r}, must be host:port such as 127.0.0.1:8899"
     if agent.gateway_url is not None:
         yield from _check_gateway_url(agent, agent.gateway_url)
+    if agent.hosts and agent.gateway not in (None, "proxy"):
+        yield ("hosts",), f"goes with gateway: proxy, and gateway is {agent.gateway}; take it out"
     if agent.start is None:
-        for name in ("env", "cwd", "python", "ready"):
+        for name in ("env", "cwd", "python", "ready", "hosts"):
             if getattr(agent, name):
                 yield (name,), "has no effect without start: nothing is started; add start"
     elif isinstance(agent.start, str):

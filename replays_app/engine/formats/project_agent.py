@@ -25,7 +25,7 @@ SOURCE = "agent"
 MAX_BYTES = 100_000
 # What only the operator's file may say, because it runs something here, and why not on a page.
 OPERATORS_ONLY = ("start", "env", "cwd", "python")
-_STARTED_ONLY = ("ready", "ready_timeout", "reset_function", "memory_mb")
+_STARTED_ONLY = ("ready", "ready_timeout", "reset_function", "memory_mb", "hosts")
 LOWEST_PORT = 1024  # below it, the system's own services listen
 # For a secret whose value nobody needs to know here; long enough for a gateway_token.
 STAND_IN = "x" * 16

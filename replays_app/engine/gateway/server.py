@@ -170,6 +170,7 @@ class Listener:
         self._connections: set[Connection] = set()
         self._all_lost: asyncio.Event | None = None  # somebody waits for it
         self._server: asyncio.Server | None = None
+        self._also: list[asyncio.Server] = []
         self._sweeping: asyncio.TimerHandle | None = None
 
     @property
@@ -270,6 +271,8 @@ class Listener:
         self._decks.clear()
         if self._sweeping is not None:
             self._sweeping.cancel()
+        for server in self._also:
+            server.close()
         if self._server is not None:
             self._server.close()
             for connection in [*self._connections]:
@@ -288,6 +291,13 @@ class Listener:
         )
         self.port = self._server.sockets[0].getsockname()[1]
         self._sweep_later()
+
+    async def also(self, host: str, port: int) -> None:
+        """Answers there too, for clients that were led there. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._also.append(
+            await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
+        )
 
     def admit(self, connection: Connection) -> bool:
         self._connections.add(connection)

@@ -73,17 +73,17 @@ def _java(listener: Listener) -> Preload:
 
 def settings(agent: AgentConfig, listener: Listener) -> dict[str, str]:
     """What the preloads are told, by a variable of their own."""
-    patterns = [*_patterns(agent)]
+    patterns = [*patterns_of(agent)]
     told = {
         "gateway": [urlsplit(listener.url).hostname, listener.port],
         "ca": str(listener.ca.cert_file),
-        "ports": sorted({*DEFAULT_PORTS.values(), *(p for it in patterns for p in _ports(it))}),
-        "local_ports": sorted({p for it in patterns if _is_here(it) for p in _local_ports(it)}),
+        "ports": sorted({*DEFAULT_PORTS.values(), *(p for it in patterns for p in ports_of(it))}),
+        "local_ports": sorted({p for it in patterns if is_here(it) for p in _local_ports(it)}),
     }
     return {SETTINGS: json.dumps(told)}
 
 
-def _patterns(agent: AgentConfig) -> Iterator[UrlPattern]:
+def patterns_of(agent: AgentConfig) -> Iterator[UrlPattern]:
     """One that cannot be read is refused where it is needed."""
     for text in (
         *(t for rule in agent.tools.values() for t in rule.match_url),
@@ -93,17 +93,17 @@ def _patterns(agent: AgentConfig) -> Iterator[UrlPattern]:
             yield UrlPattern.parse(text)
 
 
-def _ports(pattern: UrlPattern) -> list[int]:
+def ports_of(pattern: UrlPattern) -> list[int]:
     if pattern.port is not None:
         return [pattern.port]
     return [p for scheme, p in DEFAULT_PORTS.items() if pattern.scheme in (None, scheme)]
 
 
 def _local_ports(pattern: UrlPattern) -> list[int]:
-    return [ANY_PORT] if pattern.any_port else _ports(pattern)
+    return [ANY_PORT] if pattern.any_port else ports_of(pattern)
 
 
-def _is_here(pattern: UrlPattern) -> bool:
+def is_here(pattern: UrlPattern) -> bool:
     """`*` does not mean this machine: what listens here is the agent's own more often."""
     host = pattern.host
     return host is not None and any(host.match(name) is not None for name in _THIS_MACHINE)
