@@ -8,7 +8,8 @@ import uuid
 import pytest
 import requests
 
-from replays_app.engine.gateway.board import channel_of
+from replays_app.engine.gateway.board import channel_of, packet_text
+from replays_app.engine.gateway.posted import Posts
 from replays_app.engine.injecting import Uninjected
 from replays_app.engine.tape_log import Openings, end_event
 from replays_app.engine.values import Outcome
@@ -169,9 +170,6 @@ def test_a_replay_without_its_redis_is_errored_before_the_agent_is_asked(own):
 
 def test_what_is_posted_vanishes_by_itself(place, gateway):
     async def post():
-        from replays_app.engine.gateway.board import packet_text
-        from replays_app.standing.board import RedisBoard
-
         board = RedisBoard(place.redis_url)
         channel, text = channel_of("local"), packet_text(session(1), AGENT, None)
         assert await board.post(channel, "a" * 32, text, alone=True, life_ms=400) == 0
@@ -250,3 +248,26 @@ def test_an_answer_that_was_held_has_ended_for_every_gateway_before_it_goes_out(
     ]
     attempt = place.attempt(AGENT, make_session(*records), ask)
     assert attempt.hows == ["args_differ"] * 30
+
+
+def test_what_names_nobody_is_reported_by_those_that_have_not_ended_meanwhile(place):
+    agent = AGENT.model_copy(update={"run_header": "traceparent"})
+    text, runs = packet_text(session(1), agent, None), ["1" * 32, "2" * 32]
+
+    async def main():
+        board = RedisBoard(place.redis_url)
+        for run in runs:
+            await board.post("crowd", run, text, alone=False, life_ms=9_000)
+        deck = await Posts(board).whoever("crowd")
+        opened = deck.tape.begin("market", {}, now_ms=0.0, door="proxy", method="GET", url="/")
+        await board.take("crowd", runs[0])
+        play = await deck.settle(opened)
+        logs = [await board.read("crowd", run) for run in runs]
+        await board.take("crowd", runs[1])
+        board.close()
+        return play, logs
+
+    play, logs = asyncio.run(main())
+    assert (play.kind, play.status) == ("miss", 501)
+    assert [len(log) for log in logs] == [0, 1]
+    assert "does not say which run it belongs to" in logs[1][0]

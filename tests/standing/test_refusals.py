@@ -123,6 +123,27 @@ def test_the_token_of_another_agent_leads_to_nobodys_tape(place, public):
     assert TOKEN not in attempt.said.text
 
 
+def test_what_comes_right_behind_a_connect_waits_until_it_is_decided(place, gateway, real):
+    ahead = "GET /ask HTTP/1.1\nHost: market.tools.example\nConnection: close\n\n"
+    live = "GET /x HTTP/1.1\nHost: x\nConnection: close\n\n"
+
+    def ask():
+        return [
+            gateway.raw(f"CONNECT market.tools.example:80 HTTP/1.1\nHost: x\n\n{ahead}"),
+            gateway.raw(f"CONNECT 127.0.0.1:{real.port} HTTP/1.1\nHost: x\n\n{live}"),
+            gateway.raw(f"CONNECT elsewhere.example:80 HTTP/1.1\nHost: x\n\n{ahead}"),
+        ]
+
+    agent = served(passthrough=[f"http://127.0.0.1:{real.port}/*"])
+    attempt = place.attempt(agent, ONE, ask)
+    recorded, through, blocked = attempt.said
+    assert recorded.startswith("HTTP/1.1 200 Connection established")
+    assert recorded.endswith("\r\n\r\none")
+    assert '"real": true' in through
+    assert blocked.startswith("HTTP/1.1 403")
+    assert attempt.hows == ["order", "passthrough", "blocked"]
+
+
 @pytest.mark.parametrize(
     "line", ["POST /t/{}/market HTTP/1.1", "POST http://0.0.0.0/t/{}/market HTTP/1.1"]
 )

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,7 +132,8 @@ class PostedDeck(Deck):
         """Raises Over and BoardAway."""
         if isinstance(self.tape, Crowd):
             for deck, its in self.tape.reported(play):
-                await deck.settle(its)
+                with suppress(Over):  # one may have ended meanwhile; the others hear of it
+                    await deck.settle(its)
             return play
         return await self.post.open(play) if isinstance(play, Pending) else play
 

@@ -122,7 +122,7 @@ class StandingConnection(Connection):
         self._standing = listener
         self._asked_with = ""  # the token of the request that is under way
         self._tunnel_token = ""  # of the CONNECT; what comes inside has none
-        self._deciding = False  # what to do with a CONNECT
+        self._deciding = False  # a CONNECT is under way
 
     @property
     def is_tunnelled(self) -> bool:
@@ -144,8 +144,16 @@ class StandingConnection(Connection):
         else:
             super().data_received(data)
 
+    def _pace(self) -> None:
+        """What comes behind a CONNECT waits until it is decided."""
+        if self._deciding:
+            self._transport.pause_reading()
+        else:
+            super()._pace()
+
     def _serve(self, request: Request) -> None:
         self._visiting = True
+        self._deciding = request.is_connect and not self._authority
         self._task = self._loop.create_task(self._serve_posted(request))
 
     async def _serve_posted(self, request: Request) -> None:
@@ -208,8 +216,6 @@ class StandingConnection(Connection):
 
     async def _decide_connect(self, request: Request, deck: PostedDeck) -> None:
         authority = request.target.decode("latin-1")
-        self._deciding = True
-        self._transport.pause_reading()
         verdict: Any
         try:
             verdict = proxy.play_connect(authority, deck)
@@ -252,7 +258,7 @@ class StandingConnection(Connection):
         body: bytes,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        self._task, self._visiting = None, False
+        self._task, self._visiting, self._deciding = None, False, False
         if status == 407:
             headers = (*headers, ("proxy-authenticate", 'Basic realm="flakestorm"'))
         # What is tunnelled or asked for anew needs a connection that nothing was sent on before.
