@@ -633,3 +633,11 @@ def test_a_call_in_an_answer_that_is_no_clean_text_is_seen_all_the_same(
     with beside.attempt(listener, make_session(), agent_of(model)) as attempt:
         assert post(listener).content == (event if streamed else body)
     assert attempt.model_calls[0].tools == ("search",)
+
+
+@pytest.mark.parametrize(("size", "status"), [(11 * 2**20, 200), (32 * 2**20, 413)])
+def test_a_question_may_hold_images_and_is_bounded(beside, listener, model, size, status):
+    with beside.attempt(listener, make_session(), agent_of(model)) as attempt:
+        assert post(listener, json={"messages": [], "image": "x" * size}).status_code == status
+    assert len(model.hits) == (status == 200)
+    assert bool(attempt.report.misses) is (status == 413)

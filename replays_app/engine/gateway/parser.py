@@ -91,7 +91,7 @@ class RequestParser:
         if self._parser.should_upgrade() and not request.is_connect:
             request.upgrade = request.header(b"upgrade").lower()
         length = request.header(b"content-length")
-        request.too_large = length.isdigit() and int(length) > self._limits.body
+        request.too_large = length.isdigit() and int(length) > request.most(self._limits)
         request.deck = self._deck(request)
         if request.header(b"expect").lower() == "100-continue":
             self._expect(request)
@@ -101,7 +101,7 @@ class RequestParser:
         if request is None or request.too_large:
             return
         request.body += body
-        if len(request.body) > self._limits.body:
+        if len(request.body) > request.most(self._limits):
             request.too_large, request.body = True, bytearray()
 
     def on_message_complete(self) -> None:
@@ -139,5 +139,6 @@ class RequestParser:
         request = self._request
         if request is None:
             return False
-        body = self._limits.body * _TOO_MUCH if request.too_large else len(request.body)
+        most = request.most(self._limits)
+        body = most * _TOO_MUCH if request.too_large else len(request.body)
         return self._received > self._limits.head + body * (1 + _CHUNK_OVERHEAD)

@@ -31,6 +31,7 @@ class Limits:
 
     head: int = 64 * 1024
     body: int = 10 * 1024 * 1024
+    question: int = 32 * 1024 * 1024  # to a model, which may hold images
     connections: int = 512
     pipelined: int = 32  # requests of one connection that wait for an answer
     stalled_s: float = 30.0  # within a request
@@ -48,6 +49,10 @@ class Request:
     keep_alive: bool = True
     old: bool = False  # HTTP/1.0
     upgrade: str = ""  # a protocol that we do not speak, in lower case
+
+    def most(self, limits: Limits) -> int:
+        """Bytes of its body."""
+        return limits.question if b"/llm/" in self.target else limits.body
 
     @property
     def is_connect(self) -> bool:

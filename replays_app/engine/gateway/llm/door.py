@@ -60,7 +60,7 @@ async def answer(visit: Visit, session: aiohttp.ClientSession) -> Done:
         said = f"{request.method} /{visit.path[:200]} is no path of the LLM door"
         return await visit.refuse(404, f"{said}; {_NOT_FOUND}")
     if request.too_large:
-        return await visit.refuse(413, "the question to the model is larger than 10 MiB")
+        return await visit.refuse(413, "the question to the model is larger than 32 MiB")
     exchange = visit.talk.begin(there.api.name if there.api else "other", visit.now_ms)
     if exchange is None:
         return await visit.refuse(429, "more questions to the model than one attempt may have")
