@@ -35,6 +35,8 @@ class Place:
     user: str = ""
     password: str = field(default="", repr=False)
     db: int = 0
+    ca_file: str = ""  # whose certificates are trusted; empty: the machine's own
+    is_verified: bool = True
 
     @classmethod
     def parse(cls, url: str) -> Place:
@@ -58,7 +60,18 @@ class Place:
             user=unquote(parts.username or "") or query.get("username", [""])[0],
             password=unquote(parts.password or "") or query.get("password", [""])[0],
             db=db,
+            ca_file=query.get("ssl_ca_certs", [""])[0],
+            is_verified=query.get("ssl_cert_reqs", [""])[0].lower() not in ("none", "cert_none"),
         )
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """As redis-py has it, by which the workers read the same address. Raises OSError."""
+        if not self.tls:
+            return None
+        context = ssl.create_default_context(cafile=self.ca_file or None)
+        if not self.is_verified:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
 
     def __str__(self) -> str:
         return self.path or f"{self.host}:{self.port}"
@@ -101,9 +114,8 @@ class Redis:
         if place.path:
             reader, writer = await asyncio.open_unix_connection(place.path, limit=_LIMIT)
         else:
-            context = ssl.create_default_context() if place.tls else None
             reader, writer = await asyncio.open_connection(
-                place.host, place.port, ssl=context, limit=_LIMIT
+                place.host, place.port, ssl=place.tls_context(), limit=_LIMIT
             )
         line = _Line(reader, writer)
         try:

@@ -153,7 +153,7 @@ class Place:
             "tools": TOOLS,
             **fields,
         }
-        eventually(lambda: _accepts(port), what="the agent")
+        eventually(lambda: accepts(port), what="the agent")
         yield AgentConfig.model_validate(given, strict=False)
         child.kill()
 
@@ -246,7 +246,7 @@ class Gateway:
         return self.process.wait(20)
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
+from flakestorm_web.serving.redis_server import find_server
 from replays_app.engine.gateway.board import BoardAway
+from replays_app.engine.gateway.ca import CertificateAuthority
 from replays_app.standing import redis_wire
 from replays_app.standing.board import RedisBoard
 from replays_app.standing.redis_wire import Place, Redis, RedisError
+from tests.standing.place import accepts, eventually, free_port
 
 
 @pytest.mark.parametrize(
@@ -184,3 +187,42 @@ def test_a_log_that_is_full_takes_no_more_and_says_so(place, monkeypatch, limit,
     written, taken = asyncio.run(main())
     assert [w is None for w in written] == [False, False, True]
     assert (len(taken.entries), taken.is_full) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("?ssl_ca_certs={ca}", ""),
+        ("?ssl_cert_reqs=none", ""),
+        ("", "certificate verify failed"),
+        ("?ssl_ca_certs=/none.pem", "No such file"),
+    ],
+)
+def test_a_redis_behind_tls_is_trusted_as_its_address_says(place, tmp_path, query, words):
+    authority = CertificateAuthority({}, kept=tmp_path / "ca")
+    key = tmp_path / "leaf.pem"
+    key.write_bytes(authority.leaf_pem("127.0.0.1"))
+    port = free_port()
+    place.spawn(
+        [
+            *(find_server(), "--port", "0", "--tls-port", str(port), "--save", ""),
+            *("--tls-cert-file", str(key), "--tls-key-file", str(key)),
+            *("--tls-auth-clients", "no", "--tls-ca-cert-file", str(authority.cert_file)),
+        ]
+    )
+    eventually(lambda: accepts(port), what="Redis")
+    url = f"rediss://127.0.0.1:{port}/0{query.format(ca=authority.cert_file)}"
+
+    async def main():
+        redis = Redis(Place.parse(url))
+        try:
+            return await redis.ask("PING")
+        finally:
+            redis.close()
+
+    if words:
+        with pytest.raises(BoardAway, match=words):
+            asyncio.run(main())
+    else:
+        assert asyncio.run(main()) == "PONG"
+    authority.close()

@@ -101,13 +101,17 @@ class CertificateAuthority:
     def close(self) -> None:
         self._folder.cleanup()
 
-    def _make_context(self, hosts: Sequence[str]) -> ssl.SSLContext:
+    def leaf_pem(self, *hosts: str) -> bytes:
+        """A certificate for these hosts, and its key."""
         leaf = self._make_leaf(hosts).public_bytes(serialization.Encoding.PEM)
+        return leaf + self._leaf_key_pem
+
+    def _make_context(self, hosts: Sequence[str]) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(["http/1.1"])
         # The standard library reads certificates from files only.
         with tempfile.NamedTemporaryFile(dir=self._folder.name) as file:
-            file.write(leaf + self._leaf_key_pem)
+            file.write(self.leaf_pem(*hosts))
             file.flush()
             context.load_cert_chain(file.name)
         return context
