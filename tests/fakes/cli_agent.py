@@ -34,7 +34,7 @@ MODES = (
 
 def seen_of(url: str) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=60) as response:
             return f"{response.status} {response.read().decode()}"
     except urllib.error.HTTPError as error:
         return str(error.code)
