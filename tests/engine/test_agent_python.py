@@ -537,3 +537,13 @@ def test_what_is_listed_stays_live(target, way):
     assert len(Target.hits) == 1
     assert [call.how for call in evidence.calls] == ["passthrough"]
     assert not evidence.report.misses
+
+
+def test_a_time_limit_of_its_http_client_fires_at_once():
+    """Five seconds, of a tool that took thirty."""
+    agent = shop("reaches", tools={"slow": ToolRule(match_url=("http://tools.test/slow",))})
+    slow = ToolResponse(tool="slow", response="late", latency_ms=30_000)
+    evidence = attempt(agent, session("http://tools.test/slow", slow))
+    assert evidence.answer.startswith("TimeoutError")
+    assert evidence.virtual_ms == 5_000
+    assert evidence.calls[0].detail == "the agent's own time limit of 5,000 ms ended it"
