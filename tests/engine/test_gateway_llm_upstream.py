@@ -330,8 +330,8 @@ TROUBLE = [
     (plain(529, b"{}"), 529, "answered 529", True),
     (plain(400, b'{"error": {"message": "bad tools"}}'), 400, "answered 400: ", False),
     (plain(404, b'{"error": {"message": "no such model"}}'), 404, "answered 404: ", False),
-    (plain(200, b"<html>sign in</html>"), 200, "what is no JSON: <html>sign in", True),
-    (plain(200, b""), 200, "what is no JSON: nothing", True),
+    (plain(200, b"<html>sign in</html>"), 502, "it is no JSON: <html>sign in", True),
+    (plain(200, b""), 502, "it is no JSON: nothing", True),
     (plain(302, b"", location="http://evil.example/"), 502, "is a redirect (HTTP 302)", True),
     (plain(200, b"x", content_encoding="br"), 502, "its content-encoding is br", True),
     (plain(200, b"x", content_encoding="gzip"), 502, "cannot be decompressed", True),
@@ -619,6 +619,17 @@ def test_what_is_kept_of_an_answer_is_bounded(beside, listener, model):
     (call, _) = attempt.model_calls
     assert call.text == "x" * 2_000 + "…"
     assert call.tools == ("t" * 200,)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "TEXT/EVENT-STREAM"])
+def test_a_stream_that_does_not_say_so_is_read_as_one(beside, listener, model, kind):
+    body = b"".join(chat_events(chat({"calls": [("search", {})]})))
+    # JSON may have spaces before it.
+    body = body.replace(b"data: {", b"data:   {")
+    model.odd = plain(200, body, content_type=kind)
+    with beside.attempt(listener, make_session(), agent_of(model)) as attempt:
+        assert post(listener, json={**QUESTION, "stream": True}).content == body
+    assert attempt.model_calls[0].tools == ("search",)
 
 
 @pytest.mark.parametrize("streamed", [False, True])

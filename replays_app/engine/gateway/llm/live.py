@@ -64,7 +64,9 @@ async def _hand_on(
         raise Unreadable(f"it is a redirect (HTTP {status}), which is not followed")
     decoder = Decoder(answered.headers.get("content-encoding", ""))
     headers = upstream.headers_back(answered.raw_headers)
-    if status == 200 and api is not None and kind.lower().startswith("text/event-stream"):
+    # Some servers that stream say nothing of it.
+    is_stream = "event-stream" in kind.lower() or (exchange.streamed and "json" not in kind.lower())
+    if status == 200 and api is not None and is_stream:
         return await _hand_on_stream(visit, api, exchange, answered, decoder)
     body = await upstream.whole(answered, decoder)
     if status >= 400:
@@ -75,12 +77,10 @@ async def _hand_on(
     elif api is not None:
         read = read_json(body)
         if read is None:
-            exchange.trouble = True
-            exchange.detail = f"the model's API answered what is no JSON: {_start(body)}"
-        else:
-            exchange.said = api.read(read)
-            if reason := visit.talk.hear(exchange):
-                return await visit.refuse(MISS_STATUS, reason)
+            raise Unreadable(f"it is no JSON: {_start(body)}")
+        exchange.said = api.read(read)
+        if reason := visit.talk.hear(exchange):
+            return await visit.refuse(MISS_STATUS, reason)
     return await visit.send(status, headers, kind, body)
 
 
@@ -93,7 +93,7 @@ async def _hand_on_stream(
 ) -> Done:
     """Event by event: what an event asks for is known before the agent gets it."""
     headers = upstream.headers_back(answered.raw_headers)
-    head = visit.events_head(answered.status, headers, answered.headers["content-type"])
+    head = visit.events_head(answered.status, headers, answered.headers.get("content-type", ""))
     reader, splitter = api.reader(), EventSplitter()
     exchange.said = reader.said
     try:

@@ -46,7 +46,7 @@ def _event(raw: bytes) -> Event:
     lines = [line[5:].removeprefix(b" ") for line in _LINES.split(raw) if line[:5] == b"data:"]
     text = b"\n".join(lines).decode("utf-8", "replace")
     try:
-        data = json.loads(text) if text[:1] == "{" else None
+        data = json.loads(text) if text.lstrip()[:1] == "{" else None
     except (ValueError, RecursionError):
         data = None
     return Event(raw, data if isinstance(data, dict) else None)

@@ -92,7 +92,8 @@ class Visit:
         chunked = not self.request.old
         lines = [wire.status_line(status)]
         lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers]
-        lines.append(b"content-type: %b\r\n" % content_type.encode("latin-1"))
+        if content_type:
+            lines.append(b"content-type: %b\r\n" % content_type.encode("latin-1"))
         if chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
         keep = self.keep_alive and chunked
