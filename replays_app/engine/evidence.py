@@ -19,7 +19,8 @@ NOBODY_ASKED = "no recorded call reached the gateway"
 _UNASKED = f"{NOBODY_ASKED}: the agent no longer calls its tools, or its HTTP client ignores "
 _UNASKED_REMEDY = {
     "proxy": "the proxy; let the client read HTTP_PROXY and HTTPS_PROXY from its environment "
-    "(aiohttp: trust_env=True), or use agent.gateway tool_url",
+    "(aiohttp in an agent that already runs: trust_env=True), or use agent.gateway tool_url, or "
+    "agent.hosts for an agent that is started",
     "hooks": "the proxy, or its tools are plain functions that nothing names; give "
     "agent.tools.<name>.function (module:function)",
     "tool_url": "the tool URL; let the agent take its tools' base URL from FLAKESTORM_TOOL_URL",

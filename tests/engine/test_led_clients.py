@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -611,3 +613,49 @@ def test_a_tools_address_says_which_ports_are_led(listener, pattern, ports, loca
     told = json.loads(preloads.settings(agent, listener)[preloads.SETTINGS])
     assert (told["ports"], told["local_ports"]) == (ports, local)
     assert told["gateway"] == ["127.0.0.1", listener.port]
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"\x16\x03\x01\x00\x04\x01\x00\x00\x00", "TLS to an address failed"),
+        (b"\x16\x03\x01\x40\x00" + bytes(70_000), "TLS to an address failed"),
+    ],
+)
+def test_what_begins_like_tls_and_is_none_is_a_miss(beside, listener, sent, said):
+    with beside.attempt(listener, make_session(), agent_for(*NAMED)) as attempt:
+        with socket.create_connection(("127.0.0.1", listener.port), timeout=TIMEOUT_S) as sock:
+            with suppress(OSError):  # it may be cut off before all is sent
+                sock.sendall(sent)
+            with suppress(ConnectionResetError):
+                while sock.recv(1024):
+                    pass
+        assert len(attempt.deck.tape.plays) == 1
+    assert said in attempt.calls[0].detail
+    assert attempt.report.misses == (1,)
+
+
+def test_a_hello_that_comes_in_pieces_is_understood(beside, listener):
+    with beside.attempt(listener, recording(), agent_for(*NAMED)) as attempt:
+        trust = ssl.create_default_context(cafile=str(listener.ca.cert_file))
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = trust.wrap_bio(incoming, outgoing, server_hostname="tools.test")
+        with socket.create_connection(("127.0.0.1", listener.port), timeout=TIMEOUT_S) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+            def talk(step):
+                while True:
+                    try:
+                        done = step()
+                    except ssl.SSLWantReadError:
+                        done = None
+                    for byte in outgoing.read():
+                        sock.sendall(bytes([byte]))
+                    if done is not None:
+                        return done
+                    incoming.write(sock.recv(65_536))
+
+            talk(lambda: tls.do_handshake() or True)
+            talk(lambda: tls.write(b"GET /news?topic=ACME HTTP/1.1\r\nHost: tools.test\r\n\r\n"))
+            assert b"news x" in talk(lambda: tls.read(65_536))
+    assert attempt.hows == ["exact"]

@@ -51,7 +51,8 @@ class TlsLayer:
 
 def name_wanted(hello: bytes) -> str | None:
     """Of a client's first message, as far as it has come: the host that it wants; empty when it
-    says none, None when more has to come. Raises ssl.SSLError for what is no TLS.
+    says none, None when more has to come. Raises ssl.SSLError for what is no TLS, ValueError for
+    more than any hello is.
 
     Read by OpenSSL, in a handshake that goes no further than this."""
     names: list[str] = []
@@ -61,7 +62,7 @@ def name_wanted(hello: bytes) -> str | None:
         return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
 
     if len(hello) > _LONGEST_HELLO:
-        raise ssl.SSLError("the first message of TLS is too long")
+        raise ValueError("the first message of TLS is too long")
     reader = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     reader.sni_callback = told
     incoming = ssl.MemoryBIO()
