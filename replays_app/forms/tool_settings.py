@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from django import forms
 
@@ -90,4 +91,8 @@ class CallForm(forms.Form):
     attempt = forms.IntegerField(min_value=1, max_value=2**31 - 1)
     call = forms.IntegerField(min_value=1, max_value=2**31 - 1)
     do = forms.ChoiceField(choices=[("ignore", "ignore"), ("last", "last")])
-    argument = forms.CharField(required=False, strip=False, max_length=10_000)
+    # Percent-encoded: an agent chose the name, and a page holds no character of it as it is.
+    argument = forms.CharField(required=False, strip=False, max_length=100_000)
+
+    def clean_argument(self) -> str:
+        return unquote(self.cleaned_data["argument"])

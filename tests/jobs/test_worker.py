@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -111,3 +114,28 @@ def test_a_workers_lines_name_the_runs_and_their_claim(site):
     (first,) = [line for line in lines if line["message"] == "Replaying on v1."]
     assert first["runs"] == [run.pk]
     assert len(first["claim"]) == 36
+
+
+HEARD_IN_A_DESTRUCTOR = """
+import django, os, signal
+django.setup()
+from replays_app.management.commands import work
+
+class Ending:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            pass
+
+work._take_signals()
+Ending()
+print("still here")
+"""
+
+
+def test_a_signal_is_heard_where_exceptions_are_ignored():
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", HEARD_IN_A_DESTRUCTOR], env=env, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "")
