@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from django import forms
 
@@ -13,6 +13,7 @@ from replays_app.services.tool_settings import MAX_NAME
 from replays_app.templatetags.shown import plain
 
 AS_THE_AGENT = ("", "as the agent says")
+_ENCODED = 12  # characters that one becomes at most, percent-encoded in UTF-8
 _WHY = MAX_NOTE // 2  # what was chosen stands behind it
 
 
@@ -38,23 +39,30 @@ class RecordingMatchForm(_Change):
 
 
 class ToolForm(_Change):
-    """Of one tool. Arguments that were seen are chosen; `more` names another one."""
+    """Of one tool. Arguments that were seen are chosen; `more` names another one. The names of the
+    tool and of what was seen are percent-encoded: an agent chose them."""
 
-    tool = forms.CharField(max_length=MAX_NAME, strip=False, widget=forms.HiddenInput)
+    tool = forms.CharField(max_length=MAX_NAME * _ENCODED, strip=False, widget=forms.HiddenInput)
     on_miss = forms.ChoiceField(required=False, label="A call without a recorded answer")
     match = forms.ChoiceField(
         required=False,
         label="Arguments that differ",
         choices=[AS_THE_AGENT, *((k, f"{k}: {words}") for k, words in TOOL_MATCH.items())],
     )
-    ignore = forms.MultipleChoiceField(required=False, label="Arguments that do not matter")
+    ignore = forms.MultipleChoiceField(
+        required=False,
+        label="Arguments that do not matter",
+        error_messages={
+            "invalid_choice": "One was not seen in the recording; write it as another argument."
+        },
+    )
     more = forms.CharField(required=False, max_length=MAX_NAME, label="Another argument")
 
     def __init__(self, data: Any = None, *, of: Tool, **more: Any) -> None:
         super().__init__(data, **more)
         self.of = of
         names = [*of.args, *(n for n in of.ignore_args if n not in of.args)]
-        self.fields["ignore"].choices = [(name, plain(name)) for name in names]
+        self.fields["ignore"].choices = [(encoded(name), plain(name)) for name in names]
         self.fields["on_miss"].choices = [
             AS_THE_AGENT,
             *((k, f"{k}: {words}") for k, words in ON_MISS.items() if k != "stub" or of.has_stub),
@@ -64,13 +72,19 @@ class ToolForm(_Change):
     def now(cls, tool: Tool, base: int, number: int) -> ToolForm:
         """As it is set; `number` keeps the forms of one page apart."""
         initial = {
-            "tool": tool.name,
+            "tool": encoded(tool.name),
             "base": base,
             "on_miss": tool.on_miss or "",
             "match": tool.match or "",
-            "ignore": tool.ignore_args,
+            "ignore": [encoded(name) for name in tool.ignore_args],
         }
         return cls(of=tool, initial=initial, auto_id=f"id_{number}_%s")
+
+    def clean_tool(self) -> str:
+        return unquote(self.cleaned_data["tool"])
+
+    def clean_ignore(self) -> list[str]:
+        return [unquote(name) for name in self.cleaned_data["ignore"]]
 
     @property
     def ignored(self) -> list[str]:
@@ -80,9 +94,14 @@ class ToolForm(_Change):
 
     @property
     def choices(self) -> list[tuple[str, str, bool]]:
-        """Value, words and whether it is chosen, of every argument that was seen."""
+        """Value, name and whether it is chosen, of every argument that was seen."""
         chosen = set(self["ignore"].value() or ())
-        return [(value, words, value in chosen) for value, words in self.fields["ignore"].choices]
+        values = [value for value, _ in self.fields["ignore"].choices]
+        return [(value, unquote(value), value in chosen) for value in values]
+
+
+def encoded(name: str) -> str:
+    return quote(name, safe="", errors="replace")
 
 
 class CallForm(forms.Form):

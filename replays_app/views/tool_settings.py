@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -34,7 +34,7 @@ def tools_page(request: HttpRequest, membership: Membership, key: str) -> HttpRe
     if not membership.at_least(RESPONDER):
         raise PermissionDenied("Recordings are changed by responders and admins of this project.")
     if "tool" in request.POST:
-        form: Any = ToolForm(request.POST, of=_named(incident, request.POST["tool"]))
+        form: Any = ToolForm(request.POST, of=_named(incident, unquote(request.POST["tool"])))
     else:
         form = RecordingMatchForm(request.POST)
     if not form.is_valid() or "match" not in request.POST:

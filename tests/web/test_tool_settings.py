@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from lxml import html
 
@@ -169,6 +171,7 @@ def test_an_erased_recording_is_not_changed(team, incident, run):
 
 def save(team, incident, role="responder", **data):
     values = {"tool": "search", "base": 1, "on_miss": "", "match": ""} | data
+    values |= {"ignore": [quote(name, safe="") for name in values.get("ignore", [])]}
     values = {k: v for k, v in values.items() if v is not None}
     return team.client(role).post(team.url("incident-tools", incident.key), values, follow=True)
 
@@ -177,7 +180,8 @@ def test_the_page_has_a_form_for_every_tool_with_the_arguments_that_were_seen(te
     page = team.client("responder").get(team.url("incident-tools", incident.key))
     text = page.content.decode()
     assert "search 1 recorded call" in said(page)
-    assert 'name="ignore" value="&lt;ts&gt;"' in text
+    assert 'name="ignore" value="%3Cts%3E"' in text
+    assert "<code>&lt;ts&gt;</code>" in text
     assert text.count('name="tool"') == 2
     # `stub` cannot be chosen where there is none.
     assert 'value="stub"' not in text
@@ -192,13 +196,25 @@ def test_settings_are_a_new_revision_and_what_is_taken_out_is_the_old_one_again(
     note = "Clock (search: on a miss: last; match: exact; ignores <ts>, trace id)"
     assert (current(incident).number, current(incident).note) == (2, note)
     assert f"r2 of the recording: {note}" in said(response)
-    assert 'value="trace id" checked' in response.content.decode()
+    assert 'value="trace%20id" checked' in response.content.decode()
     page = said(team.client("viewer").get(team.url("incident", incident.key)))
     assert "search: ignores <ts>, trace id; on a miss last; match exact" in page
 
     save(team, incident, base=2)
     assert tools(incident) == {}
     assert current(incident).number == 1
+
+
+def test_names_that_hide_something_are_no_part_of_the_page_as_they_are_and_can_be_set(team):
+    name = "a\u202eb\u200b% c"
+    record = {"tool": f"t {name}", "args": {name: 1}, "response": 1}
+    incident = team.incident(payload=factories.session_value(tool_responses=[record]))
+    page = team.client("responder").get(team.url("incident-tools", incident.key))
+    assert not {"\u202e", "\u200b"} & set(page.content.decode())
+    (form,) = (f for f in html.fromstring(page.content).forms if "tool" in f.fields)
+    response = save(team, incident, tool=form.fields["tool"], ignore=[name], more="")
+    assert response.status_code == 200
+    assert tools(incident) == {f"t {name}": {"ignore_args": [name]}}
 
 
 def test_how_all_tools_are_matched_is_set_for_the_recording(team, incident):
@@ -220,10 +236,11 @@ def test_a_tool_that_the_recording_lacks_can_be_set_too(team, incident):
         ({"on_miss": "perhaps"}, "Select a valid choice"),
         ({"on_miss": "stub"}, "Select a valid choice"),
         ({"match": "sequence"}, "Select a valid choice"),
-        ({"ignore": ["never seen"]}, "never seen"),
+        ({"ignore": ["never seen"]}, "was not seen in the recording"),
         ({"more": "x" * 300}, "at most 200 characters"),
         ({"tool": ""}, "This field is required"),
-        ({"tool": "x" * 300}, "at most 200 characters"),
+        ({"tool": "x" * 300}, "1 to 200 characters"),
+        ({"tool": "x" * 3_000}, "at most 2400 characters"),
         ({"match": None}, "Say which tool"),
         ({"base": "x"}, "Enter a whole number"),
         ({"base": ""}, "r1 of the recording was saved while"),
