@@ -15,6 +15,7 @@ import pytest
 from replays_app.engine.formats.session import Session, ToolResponse
 from replays_app.engine.gateway.ca import CertificateAuthority
 from replays_app.engine.replay import Replayer
+from tests.absent import need
 from tests.agents.environments import compiled, node_modules, python
 from tests.fakes.clients import python as clients
 from tests.fakes.gateways import make_agent
@@ -39,8 +40,7 @@ def python_words(client, environment):
 
 
 def node_words(client):
-    if not shutil.which("node"):
-        pytest.skip("node is not installed")
+    need("node", "nodejs")
     folder = node_modules("http")
     script = folder / "node.cjs"  # modules are looked for beside it
     shutil.copy(CLIENTS / script.name, script)
@@ -48,16 +48,14 @@ def node_words(client):
 
 
 def java_words(client):
-    if not shutil.which("javac"):
-        pytest.skip("no Java compiler is installed (Debian: default-jdk-headless)")
+    need("javac", "default-jdk-headless")
     folder = compiled(CLIENTS / "Client.java", "javac", "-d", "{folder}")
     return ["java", "-cp", str(folder), "Client", "{port}", client]
 
 
 def go_words():
     """Static: no library of the machine's is in it."""
-    if not shutil.which("go"):
-        pytest.skip("go is not installed (Debian: golang-go)")
+    need("go", "golang-go")
     build = ("go", "build", "-o", "{folder}/client")
     folder = compiled(CLIENTS / "client.go", *build, env={"CGO_ENABLED": "0"})
     return [str(folder / "client"), "{port}"]

@@ -15,7 +15,7 @@ from mcp.client.client import Client
 from replays_app.cli import mcp_stdio
 from replays_app.cli.mcp_stdio import NO_REPLAY, VARIABLE, Bridge, find_url
 from tests.cli.support import COMMAND, ROOT, environment, flakestorm
-from tests.fakes.gateways import gateway_beside, make_session
+from tests.fakes.gateways import make_session
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -34,19 +34,6 @@ CALL = {
     "params": {"name": "search", "arguments": {"q": "a"}},
 }
 SEARCH = {"tool": "search", "args": {"q": "a"}, "response": "found ü"}
-
-
-@pytest.fixture(scope="module")
-def beside():
-    with gateway_beside() as running:
-        yield running
-
-
-@pytest.fixture
-def listener(beside):
-    made = beside.listen()
-    yield made
-    beside.run(made.close())
 
 
 def bridged(url, *lines):

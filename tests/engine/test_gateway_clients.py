@@ -17,7 +17,8 @@ import requests
 import urllib3
 
 from replays_app.engine.gateway.server import CLEARED_ENV
-from tests.fakes.gateways import gateway_beside, make_agent, make_session
+from tests.absent import need
+from tests.fakes.gateways import make_agent, make_session
 from tests.fakes.tool_server import ToolServer
 
 AGENT = make_agent(
@@ -29,19 +30,6 @@ AGENT = make_agent(
 QUOTE = {"tool": "quote", "args": {"symbol": "ACME"}, "response": {"price": 7}}
 SEARCH = {"tool": "search", "args": {"q": "é"}, "response": ["found"], "latency_ms": 30_000}
 TIMEOUT_S = 10
-
-
-@pytest.fixture(scope="module")
-def beside():
-    with gateway_beside() as running:
-        yield running
-
-
-@pytest.fixture
-def listener(beside):
-    made = beside.listen()
-    yield made
-    beside.run(made.close())
 
 
 @pytest.fixture
@@ -149,8 +137,7 @@ def test_a_client_is_told_that_a_host_is_blocked(beside, listener, env, client):
 
 
 def test_node_goes_through_the_gateway_by_its_environment(beside, listener, env):
-    if not shutil.which("node"):
-        pytest.skip("node is not installed")
+    need("node", "nodejs")
     version = subprocess.run(
         ["node", "-p", "process.versions.node"], capture_output=True, text=True, check=True
     ).stdout

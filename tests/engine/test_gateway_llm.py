@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from replays_app.engine.gateway.marks import run_key
-from tests.fakes.gateways import gateway_beside, make_agent, make_session
-from tests.fakes.model_api import USAGE, ModelApi, chat, chat_events, chat_results
+from tests.fakes.gateways import make_agent, make_session
+from tests.fakes.model_api import USAGE, chat, chat_events, chat_results
 from tests.fakes.model_api import messages as messages_answer
 from tests.fakes.plain_agent import PATHS, TIMEOUT_S, Agent, data_of
 
@@ -21,25 +21,6 @@ QUOTE = {"tool": "quote", "args": {"symbol": "ACME"}, "response": 7.25, "latency
 NEWS = {"tool": "news", "args": {"topic": "ACME"}, "response": "none\n", "latency_ms": 200}
 ALL = (ONE, TWO, QUOTE, NEWS)
 TOLD = 'first | {"hits": [1, "ü"]} | 7.25 | none\n'
-
-
-@pytest.fixture(scope="module")
-def beside():
-    with gateway_beside() as running:
-        yield running
-
-
-@pytest.fixture
-def listener(beside):
-    made = beside.listen()
-    yield made
-    beside.run(made.close())
-
-
-@pytest.fixture
-def model():
-    with ModelApi() as api:
-        yield api
 
 
 def agent_of(model, **fields):

@@ -19,7 +19,7 @@ from replays_app.engine.formats.session import (
 )
 from replays_app.engine.gateway.llm.meddling import Meddler
 from replays_app.engine.values import Evidence, Outcome
-from tests.fakes.gateways import gateway_beside, make_agent, make_session
+from tests.fakes.gateways import make_agent, make_session
 from tests.fakes.model_api import TURNS, ModelApi
 from tests.fakes.plain_agent import PATHS, TIMEOUT_S, Agent, data_of
 
@@ -42,19 +42,6 @@ SAID = [
     ),
     {"text": "All in all: ü", "model": "gpt-of-the-incident", "latency_ms": 900},
 ]
-
-
-@pytest.fixture(scope="module")
-def beside():
-    with gateway_beside() as running:
-        yield running
-
-
-@pytest.fixture
-def listener(beside):
-    made = beside.listen()
-    yield made
-    beside.run(made.close())
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "streamed"])

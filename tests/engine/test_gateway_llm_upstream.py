@@ -13,7 +13,7 @@ import pytest
 from replays_app.engine.gateway.llm import upstream
 from replays_app.engine.hosts import AllowedHosts
 from tests.fakes.gateways import gateway_beside, make_agent, make_session
-from tests.fakes.model_api import ModelApi, chat, chat_events, messages_events, responses_events
+from tests.fakes.model_api import chat, chat_events, messages_events, responses_events
 from tests.fakes.model_api import messages as messages_answer
 from tests.fakes.model_api import responses as responses_answer
 from tests.fakes.plain_agent import PATHS, TIMEOUT_S, Agent
@@ -23,25 +23,6 @@ OWN = "sk-of-the-agent-9876543210"
 APIS = ["chat", "responses", "messages"]
 CHAT = "/v1/chat/completions"
 QUESTION = {"model": "m", "messages": []}
-
-
-@pytest.fixture(scope="module")
-def beside():
-    with gateway_beside() as running:
-        yield running
-
-
-@pytest.fixture
-def listener(beside):
-    made = beside.listen()
-    yield made
-    beside.run(made.close())
-
-
-@pytest.fixture
-def model():
-    with ModelApi() as api:
-        yield api
 
 
 def agent_of(model, **llm):

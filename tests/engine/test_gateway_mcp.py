@@ -24,19 +24,6 @@ MORE = {"tool": "search", "args": {"q": "b", "n": 2}, "response": "nothing  foun
 DOCS = {"tool": "docs", "kind": "retriever", "args": {"query": "x"}, "response": [{"page": 1}]}
 
 
-@pytest.fixture(scope="module")
-def beside():
-    with gateway_beside() as running:
-        yield running
-
-
-@pytest.fixture
-def listener(beside):
-    made = beside.listen()
-    yield made
-    beside.run(made.close())
-
-
 def asking(url, ask, era="auto"):
     """What `ask(client)` gives."""
 

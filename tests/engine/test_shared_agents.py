@@ -20,7 +20,7 @@ from replays_app.engine.gateway.marks import key_in, run_key, sent_marks
 from replays_app.engine.gateway.wire import Request
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Outcome
-from tests.fakes.gateways import gateway_beside, make_agent, make_session
+from tests.fakes.gateways import make_agent, make_session
 
 SHARES = Path(__file__).parents[1] / "fakes" / "agents" / "shares.py"
 HEADERS = ["traceparent", "baggage", "x-flakestorm-run"]
@@ -188,12 +188,6 @@ AGENT = make_agent(
     expect_blocked=["http://telemetry.test/*"],
 )
 ONE = {"tool": "t", "response": "one"}
-
-
-@pytest.fixture(scope="module")
-def beside():
-    with gateway_beside() as running:
-        yield running
 
 
 @pytest.fixture
