@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from tests.serving.processes import eventually
 from tests.serving.start import Start
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.processes,

@@ -18,7 +18,7 @@ from replays_app.engine.formats.session import ReplaySettings, Session, ToolRepl
 from replays_app.engine.masking import Mask
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Evidence
-from tests.serving.processes import eventually
+from tests.waiting import eventually
 
 AGENTS = Path(__file__).parents[1] / "fakes" / "agents"
 BOOTSTRAP = Path(__file__).parents[2] / "replays_app" / "engine" / "agents" / "bootstrap"

@@ -172,8 +172,9 @@ def test_a_shared_process_that_ends_is_started_anew_for_the_attempts_that_follow
             first = await replayer.attempt(secret(1, "market"))
             for child in psutil.Process().children(recursive=True):
                 child.kill()
-            while await accepts(agent.endpoint):
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20):
+                while await accepts(agent.endpoint):
+                    await asyncio.sleep(0.01)
             return first, await replayer.attempt(secret(2, "market"))
 
     first, second = asyncio.run(main())

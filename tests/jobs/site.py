@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 import redis
@@ -19,20 +17,13 @@ from django.db import connection
 
 from flakestorm_web.env import ROOT, embedded_redis_url, redis_socket
 from flakestorm_web.serving.redis_server import answers, command, find_server
+from tests import waiting
 
-T = TypeVar("T")
 LEASE = 2  # seconds, the least that env.py takes; a worker's death is noticed so fast
 COUNTS = "COUNT_HITS"  # the variable of the Python agent that names its file
 AGENT = ROOT / "tests" / "fakes" / "counting_agent.py"
 
-
-def eventually(look: Callable[[], T], *, seconds: float = 30, what: str = "it") -> T:
-    """What `look` gives once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.01)
-    return found
+eventually = functools.partial(waiting.eventually, seconds=30)
 
 
 class Site:

@@ -3,21 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
-
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T], *, seconds: float = 20, what: str = "it") -> T:
-    """What `look` gives once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.02)
-    return found
 
 
 def carrying(name: str, value: str, *, or_in_command: str = "") -> dict[int, str]:

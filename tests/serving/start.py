@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from flakestorm_web.env import ROOT, redis_socket
-from tests.serving.processes import carrying, eventually
+from tests.serving.processes import carrying
+from tests.waiting import eventually
 
 # Of the test run's own environment; a start without them is the embedded one.
 OURS = re.compile(r"FLAKESTORM_|DATABASE_URL$|REDIS_URL$|DJANGO_|PYTEST_")

@@ -7,7 +7,7 @@ import redis
 from flakestorm_web import env
 from flakestorm_web.serving import redis_server
 from flakestorm_web.serving.stop import CannotStart
-from tests.serving.processes import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from flakestorm_web.env import ROOT
 from flakestorm_web.serving import supervisor as supervising
 from flakestorm_web.serving.supervisor import Child, Supervisor
-from tests.serving.processes import carrying, eventually
+from tests.serving.processes import carrying
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 

@@ -11,8 +11,8 @@ import urllib.request
 
 import pytest
 
-from tests.serving.processes import eventually
 from tests.serving.start import Start
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.processes,

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from replays_app.engine.injecting import injected
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Evidence, Judgement
 from replays_app.standing.board import RedisBoard
+from tests.waiting import eventually
 
 SHARES = ROOT / "tests" / "fakes" / "agents" / "shares.py"
 TOKEN = "a-token-that-nobody-guesses"
@@ -35,14 +35,6 @@ CONTRACT = Contract.model_validate(
     {"name": "c", "invariants": [{"id": "any", "type": "output_not_empty"}]}
 )
 Result = tuple[Session, Evidence, Judgement]
-
-
-def eventually(look: Callable[[], Any], *, seconds: float = 20, what: str = "it") -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.01)
-    return found
 
 
 def free_port() -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 import uuid
 
 import pytest
@@ -16,6 +15,7 @@ from replays_app.engine.values import Outcome
 from replays_app.standing.board import RedisBoard
 from tests.fakes.gateways import make_agent, make_session
 from tests.standing.place import Place, expected, free_port, secret
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("standing")]
 
@@ -55,8 +55,7 @@ def test_a_gateway_that_is_killed_gives_no_record_twice_and_hides_none(place):
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        while len(given) < 60:
-            time.sleep(0.001)
+        eventually(lambda: len(given) >= 60, what="sixty answers")
         two[0].process.kill()
         for thread in threads:
             thread.join()
@@ -123,8 +122,7 @@ def test_an_emptied_redis_in_the_middle_of_a_replay_is_errored_and_not_passed(ow
 
 def _empty_when_two_are_posted(own):
     key = f"flakestorm:gateway:{{{channel_of('local')}}}:runs"
-    while own.redis_cli("ZCARD", key) < 2:
-        time.sleep(0.005)
+    eventually(lambda: own.redis_cli("ZCARD", key) >= 2, what="two posted attempts")
     own.redis_cli("FLUSHALL")
 
 
@@ -179,9 +177,9 @@ def test_what_is_posted_vanishes_by_itself(place, gateway):
 
     asyncio.run(post())
     assert gateway.get("/t/local/market").text == "0"
-    deadline = time.monotonic() + 10
-    while gateway.get("/t/local/market").status_code != 503:
-        assert time.monotonic() < deadline
+    eventually(
+        lambda: gateway.get("/t/local/market").status_code == 503, seconds=10, what="its end"
+    )
     assert place.redis_cli("KEYS", "flakestorm:gateway:*aaaa") == []
 
 
