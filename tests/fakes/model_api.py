@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.fakes.http_server import HttpServer
 
 Turn = dict[str, Any]  # text, calls: [(name, args)]
 USAGE = (210, 17)  # tokens in and out, of every answer
@@ -40,7 +41,7 @@ class Hit:
 
 
 @dataclass
-class ModelApi:
+class ModelApi(HttpServer):
     """`with ModelApi() as api`: `api.url`, `api.hits`. `odd` answers a question itself, by the
     handler's `raw` and `send`."""
 
@@ -48,27 +49,13 @@ class ModelApi:
     odd: Callable[[Any], None] | None = None
     hits: list[Hit] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[BaseHTTPRequestHandler]:
         api = self
 
         class Handler(_Handler):
             server_api = api
 
-        self._http = _Server(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.port: int = self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return Handler
 
     def turn(self, results: list[str]) -> Turn:
         """The next one, by how many results the question has."""
@@ -78,11 +65,6 @@ class ModelApi:
                 return turn
             have += len(turn.get("calls", ()))
         return {"text": " | ".join(results)}
-
-
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Quiet: a client that is cut off is what some tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import ssl
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.fakes.http_server import HttpServer
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Hit:
 
 
 @dataclass
-class ToolServer:
+class ToolServer(HttpServer):
     """`with ToolServer() as server`: `server.url`, `server.hits`. Every path answers `{"real":
     true, "path": …}`, but `/stream` (chunked), `/gzip`, `/redirect`, `/broken` and
     `/broken_stream` (cut off)."""
@@ -28,34 +29,13 @@ class ToolServer:
     tls: ssl.SSLContext | None = None
     hits: list[Hit] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
         class Handler(_Handler):
             hits = server.hits
 
-        self._http = _Server(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        if self.tls is not None:
-            self._http.socket = self.tls.wrap_socket(self._http.socket, server_side=True)
-        self.port: int = self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
-
-
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Quiet: a client that is cut off is what some tests are about."""
+        return Handler
 
 
 class _Handler(BaseHTTPRequestHandler):
