@@ -119,7 +119,8 @@ def test_the_list_says_what_is_current_and_whether_it_can_be_replayed(team, chec
     factories.version(gone, "v9")
     Agent.objects.filter(pk=gone.pk).update(retired_at=timezone.now())
     page = read(team, "agents")
-    assert "v1" in page and "v2" not in page  # production runs v1
+    words = page_text(page)  # a token in a form may hold "v2" by chance
+    assert "v1" in words and "v2" not in words  # production runs v1
     assert "operator's file" in page and "this project" in page
     assert "It has no version yet." in page
     assert "no longer in the operator's agents file" in page
