@@ -126,10 +126,10 @@ def _leave(row: Import, stop: Stop) -> None:
     """Before its end: lost to another worker, cancelled, or given back."""
     if stop.lost:
         raise LostClaim(f"{row} was claimed by another worker")
-    if stop.leaving or not stop.now.is_set():
-        trace_imports.release(row)
-    else:
+    if row.stop_requested or (stop.now.is_set() and not stop.leaving):
         import_progress.finish(row)
+    else:
+        trace_imports.release(row)
 
 
 def _clean(row: Import, said: str) -> str:
@@ -243,7 +243,8 @@ class _Work:
                 import_progress.add_rows(self.row, rows)
 
     def _go_on(self) -> None:
-        if self.stop():
+        """A person's wish is read again with all that is saved, sooner than the heartbeat tells."""
+        if self.row.stop_requested or self.stop():
             raise Stopped
 
     def _each(self, things: Iterator[Any]) -> Iterator[Any]:

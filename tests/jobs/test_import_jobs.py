@@ -59,6 +59,14 @@ def a_beat():
     eventually(lambda: Import.objects.get().lease_until != before, what="a heartbeat")
 
 
+def the_worker_has_heard():
+    """Returns when a heartbeat ended, which it does before its import only when it is to stop."""
+    eventually(
+        lambda: not any(thread.name == "heartbeat" for thread in threading.enumerate()),
+        what="the end of the heartbeat",
+    )
+
+
 def statuses(row):
     return [item["status"] for item in fresh(row).items]
 
@@ -271,11 +279,27 @@ def test_a_person_who_cancels_keeps_what_came(project, server, settings):
     def cancel():
         server.was_asked.wait(20)
         trace_imports.cancel(row, None)
-        a_beat()  # the worker has heard of it
+        the_worker_has_heard()
         connection.close()
         server.go_on.set()
 
     threading.Thread(target=cancel).start()
+    work()
+    assert (fresh(row).status, statuses(row)) == ("cancelled", ["created"] * 2)
+
+
+def test_a_wish_to_cancel_is_heard_with_the_next_trace_before_any_heartbeat(
+    project, server, monkeypatch
+):
+    row = asked(source_at(project, server))
+    real = traces.take
+
+    def take(*args, **more):
+        if Incident.objects.count() == 0:
+            Import.objects.filter(pk=row.pk).update(stop_requested=True)
+        return real(*args, **more)
+
+    monkeypatch.setattr(traces, "take", take)
     work()
     assert (fresh(row).status, statuses(row)) == ("cancelled", ["created"] * 2)
 
