@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import resource
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from replays_app.engine.gateway.standing import StandingListener
 from replays_app.engine.gateway.wire import Limits
 from replays_app.engine.hosts import AnyHost
 from replays_app.standing.board import RedisBoard
+from replays_app.standing.signing import SignedApart
 
 if TYPE_CHECKING:
     from replays_app.engine.gateway.ca import CertificateAuthority
@@ -41,7 +41,7 @@ class CannotServe(Exception):
 
 def authority(folder: Path) -> CertificateAuthority:
     """Raises CannotServe."""
-    from replays_app.engine.gateway.ca import BadAuthority, CertificateAuthority  # late: 8 MB
+    from replays_app.engine.gateway.ca import BadAuthority, CertificateAuthority  # late: 11 MB
 
     try:
         return CertificateAuthority(kept=folder)
@@ -65,8 +65,8 @@ def serve(options: Options) -> None:
 
 
 def _certificate(folder: Path) -> bytes:
-    """Has the authority checked, and made if it is not there, by a process of its own: a gateway
-    whose agents have no tools over HTTPS never needs cryptography. Raises CannotServe."""
+    """Has the authority checked, and made if it is not there, by a process of its own: this one
+    never loads what signs (signing.py). Raises CannotServe."""
     words = ["-m", "replays_app.cli", "gateway", "--print-ca", "--ca", str(folder)]
     done = subprocess.run([sys.executable, *words], capture_output=True, check=False)  # noqa: S603
     if done.returncode:
@@ -94,13 +94,13 @@ async def _serve(options: Options, board: RedisBoard, certificate: bytes) -> Non
         async with Gateway(
             limits=Limits(connections=_CONNECTIONS),
             hosts=AnyHost(),
-            make_ca=functools.partial(authority, options.ca_folder),
         ) as gateway:
             listener = StandingListener(
                 gateway,
                 board,
                 options.host,
                 certificate=certificate,
+                certificates=SignedApart(options.ca_folder),
                 is_local=is_loopback(options.host),
                 share_port=options.share_port,
             )

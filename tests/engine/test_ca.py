@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from replays_app.engine.gateway import ca
+from replays_app.engine.gateway import ca, certificates
 from replays_app.engine.gateway.ca import BadAuthority, CertificateAuthority
 from replays_app.engine.gateway.trust import TRUSTSTORE_PASSWORD, machine_roots
 
@@ -159,7 +159,7 @@ def test_one_that_has_expired_says_so(tmp_path, monkeypatch):
 
 def test_a_hosts_certificate_is_made_anew_before_it_expires(authority, monkeypatch):
     first = authority.context("api.test")
-    monkeypatch.setattr(ca, "_RENEWED_S", -1.0)
+    monkeypatch.setattr(certificates, "_RENEWED_S", -1.0)
     assert authority.context("api.test") is not first
 
 

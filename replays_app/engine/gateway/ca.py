@@ -12,12 +12,11 @@ import fcntl
 import ipaddress
 import os
 import ssl
+import sys
 import tempfile
-import time
 import warnings
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from cryptography import x509
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from replays_app.engine.gateway.certificates import Certificates
 from replays_app.engine.gateway.trust import (
     ADDED_VARIABLES,
     BUNDLE_VARIABLES,
@@ -34,10 +34,9 @@ from replays_app.engine.gateway.trust import (
     machine_roots,
 )
 
-_CACHED_HOSTS = 1_000
+KEY_FILE, CERT_FILE = "ca-key.pem", "ca.pem"
 _LIFE = dt.timedelta(days=30)
 _KEPT_LIFE = dt.timedelta(days=3650)
-_RENEWED_S = 10 * 86_400.0  # a certificate for a host is made anew
 _SKEW = dt.timedelta(days=1)  # an agent's clock may be behind ours
 
 
@@ -57,7 +56,7 @@ class CertificateAuthority:
         self._key, pem = _kept(kept) if kept is not None else _made(_LIFE)
         self._leaf_key = ec.generate_private_key(ec.SECP256R1())
         self._leaf_key_pem = _private(self._leaf_key)
-        self._contexts: OrderedDict[tuple[str, ...], tuple[ssl.SSLContext, float]] = OrderedDict()
+        self._known = Certificates()
         self.pem = pem
         folder = Path(self._folder.name)
         self.cert_file, self.bundle_file = folder / "ca.pem", folder / "bundle.pem"
@@ -90,13 +89,7 @@ class CertificateAuthority:
 
     def context(self, *hosts: str) -> ssl.SSLContext:
         """A server's context with a certificate for these host names or IP addresses."""
-        context, made_at = self._contexts.get(hosts, (None, 0.0))
-        if context is None or time.monotonic() - made_at > _RENEWED_S:
-            context = self._make_context(hosts)
-            self._contexts[hosts] = context, time.monotonic()
-            if len(self._contexts) > _CACHED_HOSTS:
-                self._contexts.popitem(last=False)
-        return context
+        return self._known.get(*hosts) or self._known.put(self.leaf_pem(*hosts), *hosts)
 
     def close(self) -> None:
         self._folder.cleanup()
@@ -105,16 +98,6 @@ class CertificateAuthority:
         """A certificate for these hosts, and its key."""
         leaf = self._make_leaf(hosts).public_bytes(serialization.Encoding.PEM)
         return leaf + self._leaf_key_pem
-
-    def _make_context(self, hosts: Sequence[str]) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_alpn_protocols(["http/1.1"])
-        # The standard library reads certificates from files only.
-        with tempfile.NamedTemporaryFile(dir=self._folder.name) as file:
-            file.write(self.leaf_pem(*hosts))
-            file.flush()
-            context.load_cert_chain(file.name)
-        return context
 
     def _make_leaf(self, hosts: Sequence[str]) -> x509.Certificate:
         names = [_general_name(host) for host in hosts]
@@ -134,7 +117,7 @@ def _kept(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
     """The key and the certificate of a folder, which are made there once. Several gateways may
     share it, and start together."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key_file, cert_file = folder / "ca-key.pem", folder / "ca.pem"
+    key_file, cert_file = folder / KEY_FILE, folder / CERT_FILE
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not key_file.exists() and not cert_file.exists():
@@ -253,3 +236,19 @@ def _general_name(host: str) -> x509.GeneralName:
 
 
 _NAME = _common_name("Flakestorm replay CA")
+
+
+def _main(folder: str, *hosts: str) -> int:
+    """Prints a certificate for these hosts, and its key, signed by what `folder` keeps."""
+    try:
+        _read(Path(folder) / KEY_FILE, Path(folder) / CERT_FILE)  # else it would be made anew
+        with closing(CertificateAuthority({}, kept=Path(folder))) as authority:
+            sys.stdout.buffer.write(authority.leaf_pem(*hosts))
+    except (BadAuthority, OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))

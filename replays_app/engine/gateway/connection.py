@@ -149,9 +149,11 @@ class Connection(asyncio.Protocol):
             self._parse(data)
             return
         self._scheme = "https"
-        host, _, _ = self._authority.rpartition(":")
-        self._tls = TlsLayer(self._listener.ca.context(host.strip("[]").rstrip(".").lower()))
+        self._tls = TlsLayer(self._server_context())
         self._decrypt(data)
+
+    def _server_context(self) -> ssl.SSLContext:
+        return self._listener.ca.context(wire.host_of(self._authority))
 
     def _greet(self, data: bytes) -> None:
         """TLS without a CONNECT: the client was led here, and says whom it takes us for."""

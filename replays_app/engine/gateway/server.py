@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -65,8 +64,7 @@ _SHORTEST_PUBLIC_TOKEN = 16
 
 class Gateway:
     """`upstream_ssl`: how live hosts behind an intercepted name are verified; None: as usual.
-    `hosts`: which live hosts it may connect to; None: any that passthrough names.
-    `make_ca`: None: one for this gateway alone."""
+    `hosts`: which live hosts it may connect to; None: any that passthrough names."""
 
     def __init__(
         self,
@@ -74,13 +72,11 @@ class Gateway:
         limits: Limits | None = None,
         upstream_ssl: ssl.SSLContext | None = None,
         hosts: AllowedHosts | None = None,
-        make_ca: Callable[[], CertificateAuthority] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.hosts = hosts
         self._upstream_ssl = upstream_ssl
         self._listeners: set[Listener] = set()
-        self._make_ca = make_ca
         self._ca: CertificateAuthority | None = None
         self._upstream: aiohttp.ClientSession | None = None
         self.mcp = mcp.McpDoor(self.limits.body)
@@ -108,7 +104,7 @@ class Gateway:
             # Late: an agent with tool URLs never needs it, and cryptography is slow to import.
             from replays_app.engine.gateway.ca import CertificateAuthority
 
-            self._ca = (self._make_ca or CertificateAuthority)()
+            self._ca = CertificateAuthority()
         return self._ca
 
     @property

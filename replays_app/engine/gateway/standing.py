@@ -14,13 +14,15 @@ import asyncio
 import base64
 import binascii
 import json
+import ssl
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from replays_app.engine.gateway import mcp, proxy, tool_url, wire
 from replays_app.engine.gateway.board import Board, BoardAway, channel_of
+from replays_app.engine.gateway.certificates import Uncertified
 from replays_app.engine.gateway.connection import Connection
 from replays_app.engine.gateway.deck import Deck, Over
 from replays_app.engine.gateway.posted import PostedDeck, Posts
@@ -43,9 +45,14 @@ _WANTED = (
 _DRAIN_S = 5.0
 
 
+class Signing(Protocol):
+    async def context(self, host: str) -> ssl.SSLContext:
+        """What is shown as this host. Raises Uncertified."""
+
+
 class StandingListener(Listener):
-    """`certificate`: of its authority, in PEM. `is_local`: only this machine can ask. `share_port`:
-    others may listen at the same port."""
+    """`certificate`: of its authority, in PEM. `certificates`: of hosts, signed by that.
+    `is_local`: only this machine can ask. `share_port`: others may listen at the same port."""
 
     def __init__(
         self,
@@ -54,6 +61,7 @@ class StandingListener(Listener):
         host: str,
         *,
         certificate: bytes,
+        certificates: Signing,
         is_local: bool,
         share_port: bool = False,
     ) -> None:
@@ -61,6 +69,7 @@ class StandingListener(Listener):
         self.gateway = gateway
         self.posts = Posts(board)
         self.certificate = certificate
+        self.certificates = certificates
         self.is_local = is_local
         self._share_port = share_port
         self._empty = asyncio.Event()
@@ -123,6 +132,7 @@ class StandingConnection(Connection):
         self._asked_with = ""  # the token of the request that is under way
         self._tunnel_token = ""  # of the CONNECT; what comes inside has none
         self._deciding = False  # a CONNECT is under way
+        self._context: ssl.SSLContext | None = None  # of an intercepted CONNECT
 
     @property
     def is_tunnelled(self) -> bool:
@@ -219,8 +229,13 @@ class StandingConnection(Connection):
         verdict: Any
         try:
             verdict = proxy.play_connect(authority, deck)
+            if verdict == "intercept":
+                self._context = await self._standing.certificates.context(wire.host_of(authority))
         except ValueError as error:
             verdict = self._refuse(request, deck, 400, f"CONNECT: {error}")
+        except Uncertified as why:
+            detail = f"the gateway has no certificate for {authority}: {why}"
+            verdict = self._refuse(request, deck, 502, detail)
         if isinstance(verdict, Play):
             verdict = await deck.settle(verdict)
         self._deciding = self._visiting = False
@@ -232,6 +247,10 @@ class StandingConnection(Connection):
             self._pace()
             if early:
                 self.data_received(early)
+
+    def _server_context(self) -> ssl.SSLContext:
+        assert self._context is not None
+        return self._context
 
     async def _visit_posted(self, request: Request, deck: PostedDeck | None) -> None:
         offer = () if deck is None else deck.offer

@@ -95,6 +95,11 @@ def inner_address(target: str, scheme: str, authority: str) -> Address:
     return Address(scheme, authority, outer_address(target).origin)
 
 
+def host_of(authority: str) -> str:
+    """Of a CONNECT: the name or address, as certificates say it."""
+    return authority.rpartition(":")[0].strip("[]").rstrip(".").lower()
+
+
 def with_port(name: str, host: str) -> str:
     """The authority of a request in TLS that was for `name`; only its Host header tells the port.
     A client that gave no name (it has only an address) is believed."""
