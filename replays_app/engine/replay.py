@@ -18,7 +18,14 @@ from typing import Self
 from replays_app.engine.agents.http import HttpClient
 from replays_app.engine.agents.invocation import Invocation, build_invocation
 from replays_app.engine.agents.pool import Member, Pool
-from replays_app.engine.agents.reach import DOORS, Injection, injection_of, is_python, refusal
+from replays_app.engine.agents.reach import (
+    DOORS,
+    Injection,
+    injection_of,
+    is_python,
+    refusal,
+    unnamed,
+)
 from replays_app.engine.agents.request import Request, Unsendable, build_request
 from replays_app.engine.agents.starting import NotReady
 from replays_app.engine.contracts.judge import judge
@@ -194,6 +201,10 @@ class Replayer:
         agent, python = member.agent, member.python
         assert python is not None, "an invocation is for a Python agent"
         mark = await python.process.mark()
+        reason = unnamed(agent, session) if self.injection in DOORS else ""
+        cannot = Failure(whose="ours", code="cannot_inject", message=reason)
+        if reason and not python.may_know_tools:
+            return replace(blank, failure=cannot)
         async with injected(session, member) as own:
             door = HooksDoor(own.deck, session) if own is not None and own.deck else None
             sent = await python.attempt(asked, door, timeout_ms=agent.timeout)
@@ -204,6 +215,8 @@ class Replayer:
         evidence = replace(await read(agent, member, sent, blank), http_status=None)
         if own is not None:
             evidence = with_calls(evidence, session, own, doubtful=False)
+        if reason and not (python.knew_tools or evidence.calls or evidence.failure):
+            evidence = replace(evidence, failure=cannot)
         member.used = True
         return await with_log(evidence, member, mark)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,10 @@ AGENT_MISTAKES = [
     ({**HTTP, "env": {"A": "1"}}, "agent.env: has no effect without start"),
     ({**HTTP, "cwd": "."}, "agent.cwd: has no effect without start"),
     ({**STARTED, "cwd": "absent"}, "agent.cwd: is no directory: "),
+    ({**STARTED, "python": "absent/python"}, "agent.python: is no program that can be run: "),
+    ({**STARTED, "python": "no-such-python"}, "agent.python: is no program that can be run: "),
+    ({"type": "python", "endpoint": "shop/agent.py:answer"}, "such as shop.agent:answer"),
+    ({"type": "python", "endpoint": "agent.py:answer"}, "such as agent:answer"),
     ({**STARTED, "start": "python 'x {port}"}, "agent.start: cannot be split into words: no clos"),
     ({**HTTP, "start": ""}, "agent.start: is empty; write the command that starts the agent"),
     ({**HTTP, "start": 3}, "agent.start: is a number, must be text or a list; put it in quotes"),
@@ -449,3 +454,13 @@ def test_the_mistakes_of_all_agents_are_reported_together(tmp_path: Path) -> Non
 def test_an_agents_repr_shows_no_secret() -> None:
     agents = read_agents_file(DATA / "agents.yaml", {"FINANCE_KEY": "s3cret"})
     assert "s3cret" not in repr(agents)
+
+
+def test_the_interpreter_is_found_from_the_files_folder_and_its_link_kept(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    block = {"type": "python", "endpoint": "shop:answer", "cwd": "src", "python": "bin/python"}
+    agent = read(tmp_path, {"agent": block}).agent
+    assert agent.python == str(tmp_path / "bin" / "python")
+    assert agent.cwd == str(tmp_path / "src")

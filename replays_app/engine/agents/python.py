@@ -26,6 +26,8 @@ from replays_app.engine.values import Failure, Json
 
 START = Path(__file__).parent / "bootstrap" / "start.py"
 MAX_FRAME = 16 * 2**20  # bytes; frames.py has the same
+JOINS = "joins "  # frames.py has the same
+LOST = 75  # run.py has the same
 MEMORY_MB = 4096  # of an attempt, unless agent.memory_mb says otherwise
 WARMINGS = 3  # attempts after which the process imports what they imported
 _KILLED_S = 5.0  # for a process that is ended, to be gone
@@ -56,6 +58,8 @@ class PythonAgent:
         self._number = 0
         self._warmings = WARMINGS if warm_up else 0
         self.was_spoiled = False  # what was imported late started threads: no further forks
+        # By their frameworks: one that can be imported; one that was, at the end of an attempt.
+        self.may_know_tools = self.knew_tools = True
         self.is_spent = False  # no further attempt may be made in it
 
     @classmethod
@@ -110,6 +114,7 @@ class PythonAgent:
         finally:
             real_ms = (time.perf_counter() - began) * 1000
             code = await self._finish(done)
+        self.knew_tools = done is None or bool(done.get("frameworks"))
         if done is None:
             return self._ended(timeout_ms if timed_out else None, code, real_ms)
         return _sent(done, real_ms)
@@ -121,6 +126,7 @@ class PythonAgent:
             {"run": {"attempt": name, "asked": asked, "tools": door.tools if door else []}}
         )
         reader, writer = await self._link.wait_for(name, self.process)
+        self._link.attempt = (name, door) if door is not None else None
         try:
             while True:
                 message = await _receive(reader)
@@ -132,6 +138,7 @@ class PythonAgent:
                     writer.write(_frame(reply))
         finally:
             writer.close()
+            self._link.end_attempt()
 
     async def _finish(self, done: dict[str, Json] | None) -> int | None:
         """Ends what is left of the attempt; the exit code of its fork, when there was one."""
@@ -175,6 +182,8 @@ class PythonAgent:
             return Sent(result=failure, real_ms=real_ms, dropped=True)
         how = AgentProcess.how_it_ended(code)
         message = f"the agent's process {how} before it had answered"
+        if code == LOST:
+            message += "; it does so when the agent closes the connection that its tools have"
         return Sent(result=Failure(whose="agent", code="crashed", message=message), real_ms=real_ms)
 
     async def _set_up(self, gateway_port: int | None, hooks: bool) -> None:
@@ -205,6 +214,7 @@ class PythonAgent:
                 )
             raise await self._not_ready(said)
         link.mode = str(ready.get("mode"))
+        self.may_know_tools = bool(ready.get("frameworks"))
 
     async def _not_ready(self, message: str) -> NotReady:
         await self.process.mark()
@@ -220,6 +230,8 @@ class _Link:
         self.mode = "fork"
         self._server: asyncio.Server | None = None
         self._callers: dict[str, asyncio.Future[_Streams]] = {}
+        self.attempt: tuple[str, HooksDoor] | None = None  # that is on
+        self._joined: set[asyncio.StreamWriter] = set()  # of processes that it has started
         self._host: _Streams | None = None
 
     @classmethod
@@ -275,9 +287,32 @@ class _Link:
             self._callers[name] = asyncio.get_running_loop().create_future()
         return self._callers[name]
 
+    def end_attempt(self) -> None:
+        self.attempt = None
+        for writer in self._joined:
+            writer.close()
+        self._joined.clear()
+
+    async def _answer(
+        self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answers a further process of an attempt, as long as that is on."""
+        if self.attempt is None or self.attempt[0] != name:
+            return
+        _, door = self.attempt
+        self._joined.add(writer)
+        try:
+            while not writer.is_closing():
+                if (reply := door.answer(await _receive(reader))) is not None:
+                    writer.write(_frame(reply))
+        finally:
+            self._joined.discard(writer)
+
     async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, ValueError):
             hello = (await _receive(reader)).get("hello")
+            if isinstance(hello, str) and hello.startswith(JOINS):
+                await self._answer(hello.removeprefix(JOINS), reader, writer)
             caller = self._callers.get(hello) if isinstance(hello, str) else None
             if hello == "host" and self._host is None:
                 caller = self._caller("host")

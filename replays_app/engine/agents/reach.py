@@ -85,6 +85,22 @@ def refusal(agent: AgentConfig, session: Session, *, live_tools: bool) -> str:
     return _unsupported(agent, live_tools) or _no_way_in(agent, session, live_tools)
 
 
+def unnamed(agent: AgentConfig, session: Session) -> str:
+    """Why nothing of this session can be injected into a Python agent without a framework whose
+    tools are recognised; empty: it can."""
+    recorded = sorted({record.tool for record in session.tool_responses})
+    rules = [agent.tools[name] for name in recorded if name in agent.tools]
+    others = _uses(agent, TOOL_URL) or _uses(agent, MCP_URL) or llm_of(agent) is not None
+    if not recorded or others or any(rule.function or rule.match_url for rule in rules):
+        return ""
+    return (
+        f"recorded responses of {', '.join(recorded)} cannot be injected: the agent has no "
+        "framework whose tools are recognised, and nothing says which functions or requests are "
+        "its calls; "
+        f"give agent.tools.{recorded[0]}.function (module:function), or match_url"
+    )
+
+
 def wants_port(agent: AgentConfig) -> bool:
     """Whether the agent is told its port, so that there can be several of it."""
     return "{port}" in agent.endpoint

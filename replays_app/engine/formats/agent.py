@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import shlex
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -151,6 +152,9 @@ def finish_agent(
         raise FormatError([document.problem(where(at), message) for at, message in unset])
     if "cwd" in expanded or "start" in expanded or expanded.get("type", "http") != "http":
         expanded["cwd"] = str((directory / (expanded.get("cwd") or ".")).resolve())
+    if "/" in (expanded.get("python") or ""):
+        # Not resolved: the link is what makes it the interpreter of its environment.
+        expanded["python"] = str(directory.absolute() / expanded["python"])
     agent = AgentConfig.model_validate(expanded)
     complaints = [*_check_reach(agent, written), *_check_port(agent), *_check_request(agent)]
     complaints += [*_check_run_header(agent), *_check_patterns(agent)]
@@ -186,6 +190,11 @@ def _expand(
 def _check_reach(agent: AgentConfig, written: AgentConfig) -> Iterator[_Complaint]:
     if agent.cwd is not None and not pathlib.Path(agent.cwd).is_dir():
         yield ("cwd",), f"is no directory: {agent.cwd}"
+    if agent.python and (agent.start or agent.type != "http"):
+        search = agent.env.get("PATH")
+        if shutil.which(agent.python, path=search) is None:
+            message = f"is no program that can be run: {agent.python}; a path is "
+            yield ("python",), message + "relative to this file, and a name is looked for in PATH"
     yield from _check_tools(agent)
     if agent.type != "http":
         yield from _check_python(agent)
@@ -239,12 +248,13 @@ def _check_gateway_url(agent: AgentConfig, url: str) -> Iterator[_Complaint]:
 def _check_python(agent: AgentConfig) -> Iterator[_Complaint]:
     """The agent is a function or a runnable, in a process that we start."""
     shape = "module:function" if agent.type == "python" else "module:runnable"
-    if not _TARGET.fullmatch(agent.endpoint):
+    module, _, name = agent.endpoint.partition(":")
+    if not _TARGET.fullmatch(agent.endpoint) or module.endswith(".py"):
         shown = f"is {agent.endpoint!r}" if agent.endpoint else "is missing"
-        yield (
-            ("endpoint",),
-            f"{shown}; for type {agent.type} write {shape}, such as my_agent:answer",
-        )
+        like = "my_agent:answer"
+        if module.endswith(".py") and name:  # a file was named
+            like = f"{module[:-3].strip('./').replace('/', '.')}:{name}"
+        yield (("endpoint",), f"{shown}; for type {agent.type} write {shape}, such as {like}")
     if agent.reset_function is not None and not _TARGET.fullmatch(agent.reset_function):
         yield ("reset_function",), f"is {agent.reset_function!r}; write module:function"
     for name in _OVER_HTTP:

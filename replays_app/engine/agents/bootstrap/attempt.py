@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import sys
 import time
 import traceback
 from typing import Any, Dict, Optional
 
-from . import calling, frames, run
+from . import calling, frames, joining, run
 from .frames import Frames, Gone, Message
 
 MAX_ANSWER = 5 * 2**20  # bytes, as over HTTP
@@ -19,8 +20,9 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 class Agent:
     """The agent and its reset, loaded once."""
 
-    def __init__(self, setup: Message) -> None:
+    def __init__(self, setup: Message, address: str) -> None:
         self._setup = setup
+        self._address = address
         self._agent: Any = None
         self._reset: Any = None
         self._loop: Optional[asyncio.AbstractEventLoop] = None
@@ -38,8 +40,7 @@ class Agent:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self._loop)
-        current = run.Run(worker, job["tools"]) if self._setup["hooks"] else None
-        run.current = current
+        current, process = self._begin(worker, job), os.getpid()
         try:
             done = self._made(job["asked"], self._loop.run_until_complete)
         except BaseException as error:
@@ -48,7 +49,10 @@ class Agent:
             run.current = None
             for stream in (sys.stdout, sys.stderr):
                 _flush(stream)
-        message = {"done": {**done, "modules": [name for name in sys.modules if name not in known]}}
+        if os.getpid() != process:  # the agent forked, and came back twice
+            os._exit(0)
+        late = [name for name in sys.modules if name not in known]
+        message = {"done": {**done, "modules": late, **frameworks(loaded=True)}}
         try:
             data = frames.encode(message)
             if len(data) > MAX_ANSWER:
@@ -60,6 +64,13 @@ class Agent:
         else:
             worker.send(message)
         worker.close()
+
+    def _begin(self, worker: Frames, job: Message) -> Optional[run.Run]:
+        if not self._setup["hooks"]:
+            return None
+        run.current = run.Run(worker, job["tools"], (self._address, job["attempt"]))
+        joining.tell(self._setup, self._address, job)
+        return run.current
 
     def _made(self, asked: Dict[str, Any], wait: calling.Wait) -> Message:
         if self._reset is not None:
@@ -76,6 +87,21 @@ class Agent:
         except BaseException as error:
             return {**failed(error, self._setup), "ms": _since(began)}
         return {"value": value, "ms": _since(began)}
+
+
+def frameworks(*, loaded: bool) -> Message:
+    """Whether one is here, or can be imported, whose tools are recognised without being named."""
+    packages = {name.partition(".")[0] for name in joining.FRAMEWORKS} | {"mcp", "fastmcp"}
+    if loaded:
+        return {"frameworks": not packages.isdisjoint(sys.modules)}
+    return {"frameworks": any(_is_there(package) for package in packages)}
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return package in sys.modules or importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def failed(error: BaseException, setup: Message) -> Message:

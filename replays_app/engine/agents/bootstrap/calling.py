@@ -55,11 +55,27 @@ def check(agent: Any, kind: str, endpoint: str) -> None:
             f"{endpoint} is {type(agent).__name__}, without invoke and ainvoke; name a runnable, "
             "or a function without arguments that makes one",
         )
+    if kind == "langchain" and not runnable and (needed := _needed(agent)):
+        raise Unfit(
+            "no_runnable",
+            f"{endpoint} is a function that needs {', '.join(needed)}; write type: python for one "
+            "that is given the input, or name a runnable, or a function without arguments that "
+            "makes one",
+        )
     if kind == "langchain" and runnable:
         _keys[id(agent)] = _input_keys(agent)  # slow to tell, so before any attempt
     if kind == "python" and not callable(agent):
         advice = "; write type: langchain" if runnable else "; name a function"
         raise Unfit("no_function", f"{endpoint} is {type(agent).__name__}, not callable{advice}")
+
+
+def _needed(function: Any) -> List[str]:
+    """The arguments that it cannot be called without."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.default is p.empty and p.kind in (0, 1, 3)]
 
 
 def call(agent: Any, kind: str, asked: Dict[str, Any], wait: Wait) -> Any:
@@ -94,6 +110,12 @@ async def _collected(items: Any) -> List[Any]:
 def _invoked(agent: Any, asked: Dict[str, Any], wait: Wait) -> Any:
     if not (hasattr(agent, "invoke") or hasattr(agent, "ainvoke")):
         agent = finished(agent(), wait)
+        if not (hasattr(agent, "invoke") or hasattr(agent, "ainvoke")):
+            raise Unfit(
+                "no_runnable",
+                f"what agent.endpoint names made {_kind(agent)}, without invoke and ainvoke; "
+                "it has to make a runnable",
+            )
     value = _runnable_input(agent, asked)
     return agent.ainvoke(value) if hasattr(agent, "ainvoke") else agent.invoke(value)
 
@@ -202,15 +224,44 @@ def _input_keys(runnable: Any) -> List[str]:
 def told(value: Any) -> Any:
     """As JSON. A chat message is its text; a state with messages ends in the answer."""
     value = _unwrapped(value)
-    try:
-        return plain(value)
-    except NotPlain:
-        pass
+    if callable(getattr(value, "invoke", None)) and callable(getattr(value, "ainvoke", None)):
+        raise Unfit(
+            "no_answer",
+            f"the agent answered {_kind(value)}, a runnable that nobody has asked yet; write type: "
+            "langchain for a runnable, or a function that makes one",
+        )
+    for strict in (True, False):
+        try:
+            return plain(value, strict=strict)
+        except NotPlain:
+            if not isinstance(value, (dict, list, tuple)):
+                break
     for name in ("output", "final_output", "data", "content", "text"):
         inner = getattr(value, name, None)
         if inner is not None and not callable(inner):
             return told(inner)
+    if _says_nothing(value):
+        raise Unfit(
+            "no_answer",
+            f"the agent answered {_kind(value)}, which has no text; let the function that "
+            "agent.endpoint names return text, or what can be written as JSON",
+        )
     return str(value)
+
+
+def _says_nothing(value: Any) -> bool:
+    """Its text would be an address in memory."""
+    kind = type(value)
+    if isinstance(value, type) or inspect.isroutine(value) or inspect.ismodule(value):
+        return True
+    plainest: Tuple[Any, Any] = (object.__str__, object.__repr__)
+    return (kind.__str__, kind.__repr__) == plainest
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, type) or inspect.isroutine(value):
+        return f"{value.__qualname__} itself"
+    return f"an object of {type(value).__module__}.{type(value).__qualname__}"
 
 
 def _unwrapped(value: Any) -> Any:

@@ -10,6 +10,8 @@ from typing import Any, Dict, Optional
 
 MAX_FRAME = 16 * 2**20  # bytes
 
+JOINS = "joins "  # the hello of a further process of an attempt; agents/python.py has the same
+
 Message = Dict[str, Any]
 
 
@@ -29,6 +31,16 @@ class Frames:
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(address)
         return cls(connection)
+
+    @classmethod
+    def join(cls, address: str, attempt: str) -> Frames:
+        """For a further process of an attempt. Raises Gone."""
+        try:
+            frames = cls.connect(address)
+        except OSError as error:
+            raise Gone from error
+        frames.send({"hello": JOINS + attempt})
+        return frames
 
     def send(self, message: Message) -> None:
         data = encode(message)
@@ -73,7 +85,10 @@ class Frames:
 
 def encode(message: Message) -> bytes:
     """Raises ValueError for what is no JSON, or too much of it."""
-    data = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii")
+    try:
+        data = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii")
+    except ValueError as error:  # a whole number of thousands of digits
+        raise ValueError(f"no JSON: {error}") from error
     if len(data) > MAX_FRAME:
         raise ValueError(too_large(len(data)))
     return struct.pack(">I", len(data)) + data

@@ -21,8 +21,14 @@ class Unhookable(Exception):
 def hook(found: Any, tool: str) -> None:
     """Raises Unhookable."""
     function = function_of(found)
-    if getattr(function, "_flakestorm_tool", None) is not None:
+    hooked_as = function.__dict__.get("_flakestorm_tool")
+    if hooked_as == tool:
         return
+    if hooked_as is not None:
+        raise Unhookable(
+            f"is the function of {hooked_as} already, and nothing tells their calls apart; name a "
+            "function of its own for each, or one of both"
+        )
     real = types.FunctionType(
         function.__code__,
         function.__globals__,

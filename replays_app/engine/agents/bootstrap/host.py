@@ -15,11 +15,10 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
-from . import attempt, calling, fence, frameworks, functions, limits, run
+from . import attempt, calling, fence, hooking, joining, limits, run
 from .frames import Frames, Gone, Message
-from .imports import OnImport
 
 PR_SET_PDEATHSIG = 1
 ENDED_S = 0.25  # for an attempt that has answered, to end by itself
@@ -45,7 +44,7 @@ class Host:
         self._worker = worker
         self._address = address
         self._setup = setup
-        self._agent = attempt.Agent(setup)
+        self._agent = attempt.Agent(setup, address)
         self._die_with_parent = _die_with_parent()
         self._mode = "fork"
 
@@ -58,17 +57,18 @@ class Host:
             hooked: List[str] = []
             if setup["hooks"]:
                 limits.install()
-                hooked = _install_hooks(setup["functions"])
+                hooked = hooking.install(setup["functions"])
+                joining.tell(setup, self._address)
                 run.on_error.update(setup["on_error"])
                 if setup["gateway"]:
                     host, port = setup["gateway"]
                     fence.Fence((host, port)).install()
             self._agent.load()
-            for target in setup["functions"].values():
+            for tool, target in setup["functions"].items():
                 if target not in hooked:
-                    calling.load(target, "agent.tools.<name>.function")
-            for path in setup["on_error"].values():
-                _check_error(path)
+                    calling.load(target, f"agent.tools.{tool}.function")
+            for tool, path in setup["on_error"].items():
+                _check_error(tool, path)
         except calling.Unfit as unfit:
             return self._fail(unfit.code, str(unfit))
         except MemoryError:
@@ -81,7 +81,8 @@ class Host:
         # What a fork does not collect it does not copy.
         gc.collect()
         gc.freeze()
-        self._worker.send({"ready": True, "mode": self._mode, "pid": os.getpid()})
+        ready = {"ready": True, "mode": self._mode, "pid": os.getpid()}
+        self._worker.send({**ready, **attempt.frameworks(loaded=False)})
         return True
 
     def serve(self) -> None:
@@ -149,9 +150,7 @@ class Host:
             if os.getppid() != parent:
                 os._exit(run.LOST)
             self._worker.close()
-            connection = Frames.connect(self._address)
-            os.register_at_fork(after_in_child=connection.close)
-            self._agent.make(connection, job)
+            self._agent.make(Frames.connect(self._address), job)
             # Whoever reads the socket sees its end only when this process is gone.
         except Gone:
             pass
@@ -196,48 +195,14 @@ def limit_memory(megabytes: int) -> None:
         print(f"flakestorm: no limit of memory here: {error}", file=sys.stderr)
 
 
-def _install_hooks(targets: Dict[str, str]) -> List[str]:
-    """`targets`: tool to `module:qualname`. The list fills with those that were found."""
-    hooked: List[str] = []
-    on_import = OnImport()
-    frameworks.add_to(on_import)
-    on_import.install()
-    for tool, target in targets.items():
-        module, _, _ = target.partition(":")
-        on_import.add(module, _hooking(tool, target, hooked))
-    return hooked
-
-
-def _hooking(tool: str, target: str, hooked: List[str]) -> Callable[[Any], None]:
-    _, _, path = target.partition(":")
-
-    def act(module: Any) -> None:
-        found = module
-        for part in path.split("."):
-            if not hasattr(found, part):
-                raise calling.Unfit(
-                    "no_function",
-                    f"agent.tools.{tool}.function: {module.__name__} has no {path}; check its name",
-                )
-            found = getattr(found, part)
-        try:
-            functions.hook(found, tool)
-        except functions.Unhookable as error:
-            raise calling.Unfit(
-                "no_function", f"agent.tools.{tool}.function: {target} {error}"
-            ) from error
-        hooked.append(target)
-
-    return act
-
-
-def _check_error(path: str) -> None:
+def _check_error(tool: str, path: str) -> None:
+    field = f"agent.tools.{tool}.on_error"
     try:
         run.load_error(path)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise calling.Unfit(
-            "no_exception", f"agent.tools.<name>.on_error: {path} is not found: {error}"
-        ) from error
+    except TypeError as error:
+        raise calling.Unfit("no_exception", f"{field}: {error}") from error
+    except (ImportError, AttributeError) as error:
+        raise calling.Unfit("no_exception", f"{field}: there is no {path}: {error}") from error
 
 
 def _die_with_parent() -> Callable[[], Any]:

@@ -26,12 +26,12 @@ class NotPlain(TypeError):
     """It has no JSON; a context, a connection, a callback."""
 
 
-def plain(value: Any, depth: int = 0) -> Any:
-    """Raises NotPlain."""
+def plain(value: Any, depth: int = 0, *, strict: bool = True) -> Any:
+    """Raises NotPlain. Not `strict`: what has no JSON is its text, inside of what has."""
     if value is None or isinstance(value, (bool, str)):
         return value if type(value) in (bool, str, type(None)) else _of_subclass(value)
     if isinstance(value, enum.Enum):
-        return plain(value.value, depth + 1)
+        return plain(value.value, depth + 1, strict=strict)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -39,10 +39,15 @@ def plain(value: Any, depth: int = 0) -> Any:
     if depth > DEEPEST:
         raise NotPlain("nested too deeply")
     if isinstance(value, Mapping):
-        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+        return {str(key): plain(item, depth + 1, strict=strict) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item, depth + 1) for item in value]
-    return _of_object(value, depth)
+        return [plain(item, depth + 1, strict=strict) for item in value]
+    try:
+        return _of_object(value, depth)
+    except NotPlain:
+        if strict:
+            raise
+        return str(value)
 
 
 def arguments(given: Mapping[str, Any]) -> Dict[str, Any]:

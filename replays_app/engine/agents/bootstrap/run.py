@@ -8,13 +8,28 @@ import importlib
 import os
 import re
 import sys
+import threading
 import time
 from contextvars import ContextVar
-from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Type
+from typing import (
+    Any,
+    Awaitable,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Mapping,
+    NoReturn,
+    Optional,
+    Tuple,
+    Type,
+)
 
 from . import limits
 from .frames import Frames, Gone, Message
 from .plainly import arguments
+
+Joins = Tuple[str, str]
 
 LOST = 75  # exit code of a process that the worker has given up
 
@@ -34,31 +49,76 @@ class ToolError(Exception):
 
 
 class Run:
-    """One attempt's connection to the worker, who has the tape."""
+    """One attempt's connection to the worker, who has the tape. `joins`: by which a further process
+    of this attempt finds the worker, its address and the attempt's name."""
 
-    def __init__(self, frames: Frames, tools: Iterable[str]) -> None:
+    def __init__(self, frames: Optional[Frames], tools: Iterable[str], joins: Joins) -> None:
         self._frames = frames
+        self._joins = joins
         self.tools = frozenset(tools)  # those that are recorded
         self.virtual_ms = 0.0  # of the calls that have ended
 
     def ask(self, message: Message) -> Message:
         try:
-            return self._frames.ask(message)
+            return self._connection().ask(message)
         except Gone:
-            # Whoever asked for the answer is not there any more, and no tool may run.
-            os._exit(LOST)
+            return self._lost()
 
     def end(self, message: Message) -> None:
         try:
-            self._frames.tell(message)
+            self._connection().tell(message)
         except Gone:
-            os._exit(LOST)
+            self._lost()
+
+    def in_fork(self) -> Run:
+        """In a process that the agent has just forked: a connection has room for one."""
+        if self._frames is not None:
+            self._frames.close()
+        return JoinedRun(self.tools, self._joins)
+
+    def _connection(self) -> Frames:
+        assert self._frames is not None
+        return self._frames
+
+    def _lost(self) -> NoReturn:
+        # Whoever asked for the answer is not there any more, and no tool may run.
+        os._exit(LOST)
+
+
+class JoinedRun(Run):
+    """In a process that an attempt has started or forked. It connects when it first has something
+    to ask; it may outlive the attempt, and then nothing is run."""
+
+    def __init__(self, tools: Iterable[str], joins: Joins) -> None:
+        super().__init__(None, tools, joins)
+        self._opening = threading.Lock()
+
+    def _connection(self) -> Frames:
+        with self._opening:
+            if self._frames is None:
+                self._frames = Frames.join(*self._joins)
+            return self._frames
+
+    def _lost(self) -> NoReturn:
+        raise OutsideReplay(
+            "a tool was called, or a connection opened, by a process whose attempt is over or "
+            "unknown, and nothing was run"
+        )
 
 
 current: Optional[Run] = None
 on_error: Dict[str, str] = {}  # tool: `module:Class` that its recorded faults raise
 # Tools whose real code is running: a named passthrough may be hooked twice (its framework, itself).
 _live: ContextVar[FrozenSet[str]] = ContextVar("flakestorm_live", default=frozenset())
+
+
+def _in_fork() -> None:
+    global current
+    if current is not None:
+        current = current.in_fork()
+
+
+os.register_at_fork(after_in_child=_in_fork)
 
 
 def name_of(*names: str) -> str:

@@ -22,6 +22,10 @@ if sys.version_info >= (3, 8) and os.environ.get("FLAKESTORM_CLIENTS"):
         from _flakestorm import leading
 
         leading.begin(os.environ["FLAKESTORM_CLIENTS"])
+        if os.environ.get("FLAKESTORM_HOOKS"):  # what a Python agent has started
+            from _flakestorm import joining
+
+            joining.begin(os.environ["FLAKESTORM_HOOKS"])
     except Exception as _error:
         sys.stderr.write(
             "flakestorm: %s: %s; in process %d, Python clients that ignore the proxy variables go "

@@ -1,0 +1,112 @@
+"""What a Python agent's configuration has wrong is ours to say, with the field and what would do:
+it is no finding about the agent, and nothing passes by it."""
+
+import pytest
+
+from replays_app.engine.formats.agent import ToolRule
+from tests.engine.test_agent_python import attempt, record, session, shop
+
+OPAQUE = """
+import functools
+
+class Agent:
+    def __init__(self, input): pass
+
+class Graph:
+    def invoke(self, value): return "answer"
+    async def ainvoke(self, value): return "answer"
+
+class Telling:
+    def __str__(self): return "told"
+
+def price(symbol): return "REAL"
+dear = functools.partial(price, "DEAR")
+
+def builds(): return Graph()
+def builds_nothing(): return Telling()
+def answers_a_function(input): return price
+def answers_a_text(input): return Telling()
+def answers_beside_an_object(input): return {"output": "the text", "client": Agent("")}
+def asks_nobody(input): return price("A") + " was asked"
+"""
+
+
+@pytest.fixture
+def opaque(tmp_path):
+    (tmp_path / "opaque.py").write_text(OPAQUE)
+    base = {"cwd": str(tmp_path), "tools": {}}
+    return lambda endpoint, **fields: shop(f"opaque:{endpoint}", **{**base, **fields})
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("Agent", "answered an object of opaque.Agent, which has no text"),
+        ("builds", "a runnable that nobody has asked yet; write type: langchain"),
+        ("answers_a_function", "answered price itself, which has no text"),
+    ],
+)
+def test_an_object_that_says_nothing_is_no_answer(endpoint, said, opaque):
+    evidence = attempt(opaque(endpoint), session("A"))
+    assert (evidence.failure.whose, evidence.failure.code) == ("ours", "no_answer")
+    assert said in evidence.failure.message
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "answer"),
+    [("answers_a_text", "told"), ("answers_beside_an_object", "the text")],
+)
+def test_one_that_has_a_text_or_stands_beside_one_is(endpoint, answer, opaque):
+    assert attempt(opaque(endpoint), session("A")).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("asks_nobody", "is a function that needs input; write type: python"),
+        ("builds_nothing", "made an object of opaque.Telling, without invoke and ainvoke"),
+    ],
+)
+def test_a_function_that_makes_no_runnable_is_ours_to_put_right(endpoint, said, opaque):
+    evidence = attempt(opaque(endpoint, type="langchain"), session("A"))
+    assert evidence.failure.whose == "ours"
+    assert said in evidence.failure.message
+
+
+def test_two_tools_cannot_be_one_function(opaque):
+    tools = {name: ToolRule(function=f"opaque:{name}") for name in ("price", "dear")}
+    evidence = attempt(opaque("asks_nobody", tools=tools), session("A"))
+    assert "agent.tools.dear.function" in evidence.failure.message
+    assert "is the function of price already" in evidence.failure.message
+
+
+def test_functions_that_nothing_names_are_no_replay(opaque):
+    """The package that could recognise tools may be installed, and not be used."""
+    evidence = attempt(opaque("asks_nobody"), session("A", record("price", 1, symbol="A")))
+    assert (evidence.failure.whose, evidence.failure.code) == ("ours", "cannot_inject")
+    assert "give agent.tools.price.function (module:function)" in evidence.failure.message
+
+
+def test_without_such_a_package_nothing_is_even_asked(opaque, tmp_path, monkeypatch):
+    (tmp_path / "opaque.py").write_text(
+        OPAQUE + "\ndef asks_nobody(input):\n    open('asked', 'w'); return 'x'\n"
+        "import importlib.util, sys\n"
+        "importlib.util.find_spec = lambda name: None\n"
+    )
+    evidence = attempt(opaque("asks_nobody"), session("A", record("price", 1, symbol="A")))
+    assert evidence.failure.code == "cannot_inject"
+    assert not (tmp_path / "asked").exists()
+
+
+def test_an_agent_whose_named_tools_are_not_asked_any_more_is_judged(opaque):
+    tools = {"dear": ToolRule(function="opaque:price")}
+    evidence = attempt(
+        opaque("answers_a_text", tools=tools), session("A", record("dear", 1, symbol="A"))
+    )
+    assert (evidence.answer, evidence.failure) == ("told", None)
+
+
+def test_a_number_that_json_cannot_write_is_told_as_such(tmp_path):
+    (tmp_path / "counts.py").write_text("def answer(input): return 10 ** 5000\n")
+    evidence = attempt(shop("counts:answer", cwd=str(tmp_path), tools={}), session("A"))
+    assert "its answer is no JSON: Exceeds the limit" in evidence.failure.message
