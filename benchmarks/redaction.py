@@ -2,11 +2,11 @@
 
     .venv/bin/python -m benchmarks.redaction
 
-Two corpora of 200 values: one written from what issuers publish, before the patterns were tried on
-it (planted.py), and one generated. Each value is planted into every field of a recording, as a
-field, as text, inside JSON and inside a Python repr; and all at once through every way in, whose
-whole database is then searched. False finds are counted on what only looks like some, and on the
-real traces of tests/data.
+Three corpora: 200 values written from what issuers publish, before the patterns were tried on them
+(planted.py), 200 generated, and 371 that were written to attack the patterns (planted_abroad.py).
+Each value is planted into every field of a recording, as a field, as text, inside JSON and inside a
+Python repr; and all at once through every way in, whose whole database is then searched. False
+finds are counted on what only looks like some, and on the real traces of tests/data.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import planted, planted_generated
+from benchmarks import planted, planted_abroad, planted_generated
 from benchmarks.lookalikes import lookalikes
+from benchmarks.lookalikes_business import of_business
 from benchmarks.planting import Planted
 from replays_app.engine.redaction import Redactor, Rules
 
@@ -33,7 +34,11 @@ DATA = ROOT / "tests" / "data"
 TRACES = sorted(DATA.glob("langsmith/**/*.json")) + sorted(DATA.glob("otel/*.json"))
 TRUE = ("a@x.test", "noreply@x.test")  # in one of them
 KEY = b"benchmark" * 4
-CORPORA = {"written": planted.corpus, "generated": planted_generated.corpus}
+CORPORA = {
+    "written": planted.corpus,
+    "generated": planted_generated.corpus,
+    "abroad": planted_abroad.corpus,
+}
 
 
 def sessions(carrier: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -108,7 +113,7 @@ def false_finds() -> tuple[int, int, Counter[str]]:
 
 
 def false_lookalikes() -> tuple[int, list[str]]:
-    rows = lookalikes()
+    rows = [*lookalikes(), *of_business()]
     wrong = [str(row) for row in rows if Redactor(Rules(), KEY).json(row) != row]
     return len(rows), wrong
 

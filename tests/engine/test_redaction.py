@@ -143,6 +143,53 @@ def test_fields_are_found_in_texts_that_hold_json_and_it_stays_json(value):
         assert json.loads(json.loads(redactor().text(nested))["body"]) == wanted
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "téléphone 91 123 45 67",
+        "дата рождения: 12.05.1981",
+        "contraseña: hunter2008",
+        "Regards,\nSven Olsson",
+        'the key is {"client_secret": "hunter2051"}',
+    ],
+)
+def test_what_json_escapes_is_found_however_often_it_was_quoted(text):
+    for _ in range(5):
+        text = json.dumps({"body": text})
+        assert redactor().text(text) != text
+        assert isinstance(json.loads(redactor().text(text)), dict)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"name": "Ada Lovelace", "email": "x"}, "name"),
+        ({"first": "Ada", "last": "Lovelace"}, "name"),
+        ({"note": '{"customer": {"name": "Ada Lovelace"}}'}, "name"),
+        ({"note": "{'customer': {'name': 'Ada Lovelace'}}"}, "name"),
+        ({"body": "<customer><ssn type='us'>613204871</ssn></customer>"}, "national id"),
+        ({"body": "ssn=613204871&plan=2"}, "national id"),
+    ],
+)
+def test_what_stands_beside_a_value_says_what_it_is(value, kind):
+    found = redactor()
+    assert "Lovelace" not in json.dumps(found.json(value))
+    assert kind in found.counts
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"users": [{"name": "svc-deploy"}], "user": {"name": "admin"}},
+        {"version": "3.8.97.2", "driver_version": "2.16.84.2"},
+        {"name": "Market Data", "kind": "tool"},
+        {"first": 1, "last": 20},
+    ],
+)
+def test_accounts_of_programs_versions_and_places_in_a_list_stay(value):
+    assert redactor().json(value) == value
+
+
 def test_fields_are_found_in_a_python_repr():
     value = {"patient_name": "Wilhelmina Krause", "ward": 4, "pin": "8842"}
     out = ast.literal_eval(redactor().text(repr(value)))
@@ -165,7 +212,7 @@ def test_a_recogniser_that_is_off_finds_nothing(name):
 def test_the_planted_corpora_are_found_in_every_field(name):
     rows = CORPORA[name]()
     result = measure(rows)
-    assert (len(rows), len({row.value for row in rows})) == (200, 200)
+    assert len(rows) == len({row.value for row in rows}) >= 200
     for field, row in result["by_field"].items():
         assert row["found"] / row["planted"] >= 0.95, field
     for kind, planted in result["planted"].items():

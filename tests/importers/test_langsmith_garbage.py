@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replays_app.engine import literals
 from replays_app.engine.formats.document import Document
 from replays_app.engine.formats.session import read_session
-from replays_app.importers import bounds, literals
+from replays_app.importers import bounds
 from replays_app.importers.convert import to_session
 from replays_app.importers.langsmith.runs import read_trace
 from replays_app.importers.trace import UnusableTrace

@@ -5,6 +5,7 @@ Each of these gets the find, the text, and from where to where in it.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Callable
@@ -45,6 +46,21 @@ def numbered(check: Callable[[str], bool]) -> Accepts:
     return accepts
 
 
+def checked(check: Callable[[str], bool]) -> Accepts:
+    """Of all of the find, letters and signs too."""
+
+    def accepts(found: str, text: str, start: int, end: int) -> bool:
+        return alone(found, text, start, end) and check(found)
+
+    return accepts
+
+
+def document(found: str, text: str, start: int, end: int) -> bool:
+    """Behind the name of a document: enough digits for the number of one, and all of it."""
+    count = len(checksums.digits(found))
+    return (count >= 5 or (count == 4 and len(found) >= 9)) and not _around(text, start, end)[1].isalnum()
+
+
 # --- People --------------------------------------------------------------------------------------
 
 
@@ -63,8 +79,13 @@ def phone(found: str, text: str, start: int, end: int) -> bool:
     return not (before.isalnum() or before in "_+.:-" or after.isalnum() or after in "_:")
 
 
+_PARCEL = re.compile(r"(?i)\b(fedex|ups|dhl|usps|tracking|parcel|shipment|invoice)\b[^,.;]*$")
+
+
 def national_phone(found: str, text: str, start: int, end: int) -> bool:
-    """Not the end of a longer row of numbers, such as an IBAN in groups."""
+    """Not the end of a longer row of numbers, such as an IBAN in groups, and no parcel."""
+    if _PARCEL.search(text[max(0, start - 30) : start]):
+        return False
     is_row = start > 1 and text[start - 1] in " -./" and text[start - 2].isdecimal()
     return not is_row and phone(found, text, start, end)
 
@@ -83,30 +104,26 @@ def dni(found: str, text: str, start: int, end: int) -> bool:
     return alone(found, text, start, end) and checksums.spain_dni(found)
 
 
-_NO_NAMES = frozenset(
-    """sir madam team all customer customers user users friend friends support colleague colleagues
-    hiring valued everyone agent assistant""".split()  # noqa: SIM905
-)
-
-
-def name(found: str, text: str, start: int, end: int) -> bool:
-    return found.split()[0].lower() not in _NO_NAMES
-
-
-_YEAR = re.compile(r"(19|20)\d\d\b")
-
-
-def street(found: str, text: str, start: int, end: int) -> bool:
-    """No year: "in 2024 Google Street View"."""
-    return not (_YEAR.match(found) and re.search(r"\b(in|of|since|from|by) $", text[:start][-8:]))
-
-
 # --- Money ---------------------------------------------------------------------------------------
+
+
+_CARD_WORDS = re.compile(r"(?i)card|visa|pan\b|credit|debit|payment|paid|charged")
 
 
 def card(found: str, text: str, start: int, end: int) -> bool:
     number = checksums.digits(found)
-    return len(set(number)) > 1 and checksums.card(number) and alone(found, text, start, end)
+    if len(set(number)) < 2 or not checksums.card(number):
+        return False
+    if len(number) in (13, 19):  # as long as an EAN, or as the ids of posts
+        return alone(found, text, start, end) and bool(
+            _CARD_WORDS.search(text[max(0, start - 40) : start])
+        )
+    if alone(found, text, start, end):
+        return True
+    before, after = _around(text, start, end)
+    is_track = text[max(0, start - 2) : start] == "%B"
+    is_path = before in "/_" and (after in "/_?." or not after.isalnum())
+    return found.isdecimal() and not after.isdecimal() and (is_track or is_path)
 
 
 def card_only(found: str) -> str:
@@ -122,7 +139,8 @@ def card_only(found: str) -> str:
 
 def iban(found: str, text: str, start: int, end: int) -> bool:
     is_ours = found[:2].upper() == OUR_COUNTRY
-    return not is_ours and checksums.iban(found) and not _around(text, start, end)[1].isalnum()
+    before, after = _around(text, start, end)
+    return not (is_ours or before.isalnum() or after.isalnum()) and checksums.iban(found)
 
 
 def iban_only(found: str) -> str:
@@ -138,7 +156,7 @@ def iban_only(found: str) -> str:
 # --- Networks ------------------------------------------------------------------------------------
 
 
-_VERSION = re.compile(r"(?i)(version|release|build|\bver|\brev)\W{0,3}$")
+_VERSION = re.compile(r"(?i)(version|release|build|\bver|\brev)\W{0,8}$")
 
 
 def ipv4(found: str, text: str, start: int, end: int) -> bool:
@@ -147,9 +165,9 @@ def ipv4(found: str, text: str, start: int, end: int) -> bool:
         return False
     if after in ".-" and text[end + 1 : end + 2].isalnum():
         return False
-    if before == "/" and text[max(0, start - 2) : start] != "//":
+    if before == "/" and after != "/" and text[max(0, start - 2) : start] != "//":
         return False  # Chrome/120.0.6099.109
-    if found.endswith(".0") or _VERSION.search(text[max(0, start - 12) : start]):
+    if found.endswith(".0") or _VERSION.search(text[max(0, start - 20) : start]):
         return False
     try:
         return ipaddress.IPv4Address(found).is_global
@@ -171,6 +189,15 @@ def mac(found: str, text: str, start: int, end: int) -> bool:
     before, after = _around(text, start, end)
     is_part = before.isalnum() or after.isalnum() or before in ":-" or after in ":-"
     return not is_part and not found.lower().startswith(OUR_DEVICES)
+
+
+def mac_of_cisco(found: str, text: str, start: int, end: int) -> bool:
+    """acde.4800.1122, which are three groups of digits, too."""
+    return alone(found, text, start, end) and any(c.isalpha() for c in found)
+
+
+def bitcoin(found: str, text: str, start: int, end: int) -> bool:
+    return alone(found, text, start, end) and checksums.base58(found)
 
 
 # --- Secrets -------------------------------------------------------------------------------------
@@ -202,6 +229,36 @@ def random_word(found: str, text: str, start: int, end: int) -> bool:
     if not is_mixed or len(found) < 12 or UUID.fullmatch(found):
         return False
     return secret_word(found, text, start, end)
+
+
+def mixed_word(found: str, text: str, start: int, end: int) -> bool:
+    """Behind an option of a program, or a short word: letters and a digit or a sign."""
+    return is_mixed(found)
+
+
+def is_mixed(value: str) -> bool:
+    has_letter = any(c.isalpha() for c in value)
+    is_one = 6 <= len(value) <= 200 and not any(c.isspace() for c in value)
+    return is_one and has_letter and not value.isalpha() and is_secret(value)
+
+
+def option_of(*programs: str) -> Accepts:
+    """The value of an option of one of these, which stand before it in the same line."""
+    named = re.compile(rf"\b(?:{'|'.join(programs)})\b[^\n|]*$")
+
+    def accepts(found: str, text: str, start: int, end: int) -> bool:
+        return is_secret(found) and bool(named.search(text[max(0, start - 300) : start]))
+
+    return accepts
+
+
+def basic(found: str, text: str, start: int, end: int) -> bool:
+    """What HTTP's basic authentication sends: a name and a password in base64."""
+    try:
+        said = base64.b64decode(found + "=" * (-len(found) % 4), validate=True).decode()
+    except ValueError:
+        return False
+    return ":" in said and said.isprintable()
 
 
 def with_digit(found: str, text: str, start: int, end: int) -> bool:

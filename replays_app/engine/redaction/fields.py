@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from replays_app.engine.redaction import beside, checksums
+from replays_app.engine.redaction import beside, beside_people, checksums
+from replays_app.engine.values import Json
 
 LONGEST = 100  # characters; a longer key is no name of a field
 _MOST_WORDS = 4  # of a name in the table
@@ -15,6 +16,13 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 # Tokens of these are places in a list, and no credentials.
 _PLACES = frozenset("page next previous prev continuation cursor sync delta max pagination".split())  # noqa: SIM905
 # Of whom a plain `name` is a person's: {"customer": {"name": …}}.
+# Beside which a plain `name` is a person's, too: {"name": …, "email": …}.
+_PERSONAL = frozenset(
+    """email emailaddress mail phone phonenumber telephone mobile mobilenumber cellphone dob
+    dateofbirth birthdate birthday ssn socialsecuritynumber passport passportnumber nationalid
+    homeaddress billingaddress shippingaddress gender nationality""".split()  # noqa: SIM905
+)
+PERSON = "personname"  # the field that such a name is in
 _PEOPLE = frozenset(
     """customer customers user users patient patients contact contacts person people employee
     employees guest guests passenger passengers recipient sender client clients member members
@@ -47,7 +55,7 @@ def field_of(parent: str, key: str, known: frozenset[str]) -> str:
     words = [word.lower() for word in _WORD.findall(key)]
     plain = "".join(words)
     if plain == "name" and parent in _PEOPLE:
-        return "fullname"
+        return PERSON
     if plain in known:
         return plain
     while words and words[-1].isdecimal():  # phone_2
@@ -57,6 +65,30 @@ def field_of(parent: str, key: str, known: frozenset[str]) -> str:
         if end in known and not (end == "token" and _PLACES & set(words)):
             return end
     return plain
+
+
+def fields_of(parent: str, mapping: Mapping[str, Json], known: frozenset[str]) -> dict[str, str]:
+    """What each key of a mapping stands for; what stands beside one may say it."""
+    found = {key: field_of(parent, key, known) for key in mapping if isinstance(key, str)}
+    if found.get("name") == "name" and not _PERSONAL.isdisjoint(found.values()):
+        found["name"] = PERSON
+    if _is_word(mapping.get("first")) and _is_word(mapping.get("last")):
+        found |= {"first": "firstname", "last": "lastname"}
+        if found.get("name") == "name":
+            found["name"] = PERSON
+    return found
+
+
+def _is_word(value: Json) -> bool:
+    return isinstance(value, str) and value[:1].isupper() and len(value) > 1
+
+
+_DOTTED = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5}){1,4}")
+
+
+def is_version(field: str, value: str) -> bool:
+    """{"version": "1.2.3.4"}, which is no network address."""
+    return field.endswith(("version", "build", "release")) and bool(_DOTTED.fullmatch(value))
 
 
 def in_text(names: Iterable[str]) -> str:
@@ -69,11 +101,55 @@ def in_text(names: Iterable[str]) -> str:
     )
 
 
+def in_xml(names: Iterable[str]) -> str:
+    """The same of `<ssn>078-05-1120</ssn>`."""
+    spelled = "|".join(sorted({name.replace("_", r"[_\- ]?") for name in names}))
+    return (
+        rf"(?i)<([a-z0-9_\-.:]{{0,40}}(?:{spelled})_?\d?)(?:\s[^<>]{{0,200}})?>"
+        r"(?:<!\[CDATA\[)?([^<>]{1,300}?)(?:\]\]>)?</"
+    )
+
+
+def in_line(names: Iterable[str]) -> str:
+    """The same of `first_name=Ada&phone=…`, and of a line of YAML, a log or a form."""
+    spelled = "|".join(sorted({name.replace("_", r"[_\- ]?") for name in names}))
+    return (
+        rf"(?im)(?:^|[?&,;{{(\[|\s])([a-z0-9_\-.]{{0,40}}(?:{spelled})_?\d?)[ ]?[=:][ ]?"
+        r"([^\n&,;|\"'{}\[\]<>]{2,100})"
+    )
+
+
 # --- What such a field must hold -----------------------------------------------------------------
 
 
 def is_random(value: str) -> bool:
     return beside.random_word(value, value, 0, len(value))
+
+
+def is_mixed(value: str) -> bool:
+    return beside.is_mixed(value)
+
+
+def is_name(value: str) -> bool:
+    """Two to four words, each with a capital."""
+    words = value.split()
+    return (
+        2 <= len(words) <= 4
+        and all(word[0].isupper() and not any(c.isdecimal() for c in word) for word in words)
+        and beside_people.person(value, value, 0, len(value))
+    )
+
+
+_NO_PEOPLE = frozenset(
+    """admin root system test guest anonymous unknown default user agent assistant none null
+    service bot support""".split()  # noqa: SIM905
+)
+
+
+def is_person(value: str) -> bool:
+    """No account of a program: svc-deploy, api_v2, admin."""
+    is_identifier = value.islower() and value.isascii() and not value.replace(" ", "").isalpha()
+    return not is_identifier and value.lower() not in _NO_PEOPLE
 
 
 def is_address(value: str) -> bool:
@@ -102,7 +178,7 @@ def is_document(value: str) -> bool:
 
 def is_code(value: str) -> bool:
     """A PIN, a one-time code, the digits on the back of a card."""
-    return 3 <= len(value) <= 10 and any(c.isdecimal() for c in value)
+    return 3 <= len(value) <= 10 and sum(c.isdecimal() for c in value) >= 3
 
 
 def has_number(value: str) -> bool:

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from replays_app.engine.redaction.beside import OUR_COUNTRY, OUR_DEVICES, OURS
 from replays_app.engine.redaction.checksums import with_iban, with_luhn
-from replays_app.engine.redaction.recognisers import Shape
+from replays_app.engine.redaction.find import Shape
 
 WORD = "REDACTED"
 _MAC = re.compile(r"(?:[0-9a-f]{2}[:\-]){5}[0-9a-f]{2}")

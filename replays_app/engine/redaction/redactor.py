@@ -11,16 +11,17 @@ from typing import Any
 import re2
 
 from replays_app.engine.redaction.compiled import FIELD, KEYED, compiled
-from replays_app.engine.redaction.fields import field_of
+from replays_app.engine.redaction.fields import field_of, fields_of, is_version
+from replays_app.engine.redaction.find import Find, Shape
 from replays_app.engine.redaction.pseudonyms import WORD, Pseudonyms
-from replays_app.engine.redaction.recognisers import FIELD_NAMES, Find, Recogniser, Shape
+from replays_app.engine.redaction.recognisers import FIELD_NAMES, Recogniser
 from replays_app.engine.redaction.rules import (
     PARTS_OF_CALL,
     Rules,
     quiet_options,
     steps_of,
 )
-from replays_app.engine.redaction.texts import quotes_of, view_of
+from replays_app.engine.redaction.texts import json_in, quotes_of, view_of, written_in
 from replays_app.engine.values import Json
 
 SHORTEST_KNOWN = 4  # characters of a name that is then looked for everywhere
@@ -136,16 +137,18 @@ class Redactor:
     def _spans(self, text: str) -> list[tuple[int, int, str, Shape]]:
         """Without overlaps; what comes first in the table wins, then what comes first in the
         text."""
-        if self._compiled.any is None or len(text) < 3:
+        if len(text) < 3:
             return []
         view = view_of(text)
+        read = view.text
         taken: list[tuple[int, int, str, Shape]] = []
-        for index in sorted(self._compiled.any.Match(view) or ()):
+        for index in self._compiled.matching(read):
             recogniser, find, pattern = self._compiled.finds[index]
-            for match in pattern.finditer(view):
-                meant, start, end = self._value(recogniser, find, match, view)
-                if meant is None or end - start < 2 or WORD in view[start:end]:
+            for match in pattern.finditer(read):
+                meant, start, end = self._value(recogniser, find, match, read)
+                if meant is None or end - start < 2 or WORD in read[start:end]:
                     continue
+                start, end = view.origin(start), view.origin(end)
                 at = bisect.bisect(taken, (start, end))
                 is_free = at == len(taken) or end <= taken[at][0]
                 if is_free and (not at or taken[at - 1][1] <= start):
@@ -203,7 +206,7 @@ class Redactor:
             if known is not None and WORD not in text and known[1](text):
                 return self._pseudonym(known[0].name, known[0].shape, text)
         if isinstance(value, str):
-            return self.text(value)
+            return value if is_version(key, value) else self.text(value)
         if isinstance(value, int) and abs(value) >= 10**12:
             text = self.text(str(value))
             return value if text == str(value) else text
@@ -213,6 +216,7 @@ class Redactor:
         self, value: dict[str, Json], keep: frozenset[str], depth: int, parent: str
     ) -> dict[str, Json]:
         changed: dict[str, Json] = {}
+        fields = fields_of(parent, value, FIELD_NAMES)
         for key, item in value.items():
             if key in keep:
                 changed[key] = item
@@ -220,7 +224,7 @@ class Redactor:
             name = self.text(key)
             while name in changed:  # two spellings of one address
                 name += "_"
-            changed[name] = self._json(item, keep, depth, field_of(parent, key, FIELD_NAMES))
+            changed[name] = self._json(item, keep, depth, fields.get(key, ""))
         return changed
 
     def _learn(self, value: Json, depth: int, key: str = "") -> None:
@@ -236,18 +240,21 @@ class Redactor:
         if depth > DEEPEST:
             return
         if isinstance(value, dict):
+            fields = fields_of(key, value, FIELD_NAMES)
             for name, item in value.items():
                 if item.__class__ is not int:
-                    self._collect(item, depth + 1, field_of(key, name, FIELD_NAMES))
+                    self._collect(item, depth + 1, fields.get(name, ""))
         elif isinstance(value, list | tuple):
             for item in value:
                 self._collect(item, depth + 1, key)
         elif isinstance(value, str) and key in self._compiled.people:
             is_usable = SHORTEST_KNOWN <= len(value) <= 100 and not _has_surrogate(value)
-            if is_usable and WORD not in value:
+            if is_usable and WORD not in value and self._compiled.fields[key][1](value):
                 pseudonym = self._pseudonyms.of("name", "word", value)
                 # As it is, and as JSON of ASCII writes it.
                 self._known |= {value: pseudonym, json.dumps(value)[1:-1]: pseudonym}
+        elif isinstance(value, str) and (inner := written_in(value)) is not None:
+            self._collect(inner, depth + 1, key)
 
     # --- Paths -----------------------------------------------------------------------------------
 
@@ -262,7 +269,7 @@ class Redactor:
             return [
                 self._at_path(v, rest) if step in ("*", str(i)) else v for i, v in enumerate(value)
             ]
-        if isinstance(value, str) and (inner := _structure(value)) is not None:
+        if isinstance(value, str) and (inner := json_in(value)) is not None:
             changed = self._at_path(inner, steps)
             return value if changed == inner else json.dumps(changed, ensure_ascii=False)
         return value
@@ -281,13 +288,3 @@ class Redactor:
 
 def _has_surrogate(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)
-
-
-def _structure(text: str) -> Any:
-    if not text.lstrip().startswith(("{", "[")):
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) else None

@@ -6,11 +6,19 @@ Counts have no upper end where the alphabet ends the token anyway: RE2 writes th
 from __future__ import annotations
 
 # With words in a row, which are no keys, when there is no digit: sk-learn-contrib-packages.
-LIKE_WORDS = (r"\bsk-(?:ant-|proj-|or-|svcacct-|admin)?[A-Za-z0-9_\-]{20,}",)
+LIKE_WORDS = (
+    r"\bsk-(?:ant-|proj-|or-|svcacct-|admin)?[A-Za-z0-9_\-]{20,}",
+    r"\bsecret_[A-Za-z0-9]{40,}",
+    # As new issuers make them: acme_live_…
+    r"\b[a-z]{2,12}[_\-](?:sk|pat|pk|key|secret|token|live|test|prod|api)[_\-][A-Za-z0-9]{20,}\b",
+)
 SECRET_SHAPES = (
     # Model providers
     r"\blsv2_(?:pt|sk)_[A-Za-z0-9_]{20,}",
     r"\bhf_[A-Za-z0-9]{30,}",
+    r"\bsk_[a-f0-9]{40,}",
+    r"\bpcsk_[A-Za-z0-9]{4,8}_[A-Za-z0-9]{40,}",
+    r"\bsb_(?:secret|publishable)_[A-Za-z0-9_\-]{20,}",
     r"\bAIza[A-Za-z0-9_\-]{35}",
     r"\b(?:gsk|xai|pplx|r8|nvapi|tvly|fw)[_\-][A-Za-z0-9_\-]{20,}",
     # Code hosts, registries
@@ -21,12 +29,20 @@ SECRET_SHAPES = (
     r"\bpypi-AgE[A-Za-z0-9_\-]{50,}",
     r"\bdckr_pat_[A-Za-z0-9_\-]{20,}",
     r"\brubygems_[a-f0-9]{48}",
-    r"\bATATT3[A-Za-z0-9_\-=]{40,}",
+    r"\bAT(?:ATT|CTT)3[A-Za-z0-9_\-=]{40,}",
+    r"\bATBB[A-Za-z0-9]{28,}",
+    r"\boy2[a-z0-9]{43}\b",
     r"\b(?:CCIPAT|bkua|sgp|nfp|pnu|rdme)_[A-Za-z0-9_]{30,}",
     # Clouds
     r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
     r"(?i)(?:aws.{0,20}secret.{0,20}|secret[_ ]?access[_ ]?key.{0,6})[:= \"']+"
     r"([A-Za-z0-9/+]{40})\b",
+    r"\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz)[A-Za-z0-9+/=]{50,}",
+    r"\bGOCSPX-[A-Za-z0-9_\-]{20,}",
+    r"\b1//0[A-Za-z0-9_\-]{40,}",
+    r"\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_\-]{60,}",
+    r"\b[A-Za-z0-9]{24}\.atlasv1\.[A-Za-z0-9_\-]{60,}",
+    r"\brnd_[A-Za-z0-9]{28,}",
     r"\bya29\.[A-Za-z0-9_\-]{20,}",
     r"AccountKey=([A-Za-z0-9+/]{40,}={0,2})",
     r"\bdo[por]_v1_[a-f0-9]{64}",
@@ -42,6 +58,12 @@ SECRET_SHAPES = (
     r"\b[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.\-]{31,34}",
     r"[?&](?:sig|X-Amz-Signature|X-Goog-Signature)=([A-Za-z0-9%+/=]{20,})",
     # Payments, messages, mail
+    r"\b(?:pi|seti|src|cs)_[A-Za-z0-9_]{14,80}_secret_[A-Za-z0-9]{20,}",
+    r"\bEAAA[A-Za-z0-9_\-]{56,}",
+    r"\bre_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}",
+    r"\b[a-f0-9]{32}-us\d{1,2}\b",
+    r"\b[MNO][A-Za-z0-9_\-]{22,27}\.[A-Za-z0-9_\-]{5,7}\.[A-Za-z0-9_\-]{27,}",
+    r"https://[a-z0-9.\-]{0,60}webhook\.office\.com/[A-Za-z0-9@/\-]{40,}",
     r"\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,}",
     r"\bwhsec_[A-Za-z0-9+/=]{20,}",
     r"\b(?:xox[abeoprs]|xapp)-[A-Za-z0-9\-]{10,}",
@@ -60,6 +82,9 @@ SECRET_SHAPES = (
     r"\bntn_[A-Za-z0-9]{40,}",
     r"\bfigd_[A-Za-z0-9_\-]{36,}",
     r"\bpat[A-Za-z0-9]{14}\.[a-f0-9]{64}",
+    r"\bCFPAT-[A-Za-z0-9_\-]{40,}",
+    r"\bsl\.(?:u\.)?[A-Za-z0-9_\-]{100,}",
+    r"\bph[cxs]_[A-Za-z0-9]{40,}",
     r"\bPMAK-[a-f0-9]{24}-[a-f0-9]{34}",
     r"\bgl(?:sa|c)_[A-Za-z0-9_=]{32,}",
     r"\bNR(?:AK|AL|II|JS)-[A-Za-z0-9]{19,40}",
@@ -69,9 +94,17 @@ SECRET_SHAPES = (
     r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}",
     r"\bfsk_[a-f0-9]{8}_[A-Za-z0-9_\-]{20,}",
     # Anybody's
+    r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]{8,}){4}",
     r"\beyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*",
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
     r"[A-Za-z0-9+/=\s\\:,.\-]{20,}?-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----",
+    # Cut off before its end
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----\s*((?:[A-Za-z0-9+/=]{16,}\s*)+)",
+    r"Private-Lines: \d+\s+((?:[A-Za-z0-9+/=]{16,}\s*)+)",
+    r"\b5[HJK][1-9A-HJ-NP-Za-km-z]{49}\b",
+    r"\b[xyz]prv[A-Za-z0-9]{90,}",
+    r"(?i)\bauthorization[\"']?\s*[:=]\s*[\"']?(?:jwt|token|apikey|key)[ ]+"
+    r"([A-Za-z0-9._~+/\-]{16,}=*)",
     r"(?i)\bbearer[ ]+([A-Za-z0-9._~+/\-]{16,}=*)",
     r"(?i)\bauthorization[\"']?\s*[:=]\s*[\"']?basic[ ]+([A-Za-z0-9+/]{8,}={0,2})",
     r"[A-Za-z][A-Za-z0-9+.\-]{1,20}://[^\s/:@\"'<>]{0,}:([^\s/@\"'<>]{3,})@",

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from replays_app.engine.literals import NoValue, read_container
 from replays_app.engine.values import Json
-from replays_app.importers.literals import NoValue, read_container
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

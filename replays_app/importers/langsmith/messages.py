@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from replays_app.engine.literals import NoValue, read_container
 from replays_app.engine.values import Json
 from replays_app.importers.langsmith.asking import Asked, Told, asked_in, told_in
-from replays_app.importers.literals import NoValue, read_container
 
 ROLES = {
     "user": "user",

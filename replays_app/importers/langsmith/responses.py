@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from replays_app.engine.literals import NoValue, read_container, read_json, read_literal
 from replays_app.engine.values import Json
 from replays_app.importers.langsmith.asking import Told
 from replays_app.importers.langsmith.messages import read_message, text_of
 from replays_app.importers.langsmith.tree import Run
-from replays_app.importers.literals import NoValue, read_container, read_json, read_literal
 
 TRACEBACK = "Traceback (most recent call last)"
 MAX_ERROR = 4_000  # characters
