@@ -58,7 +58,8 @@ def checked(check: Callable[[str], bool]) -> Accepts:
 def document(found: str, text: str, start: int, end: int) -> bool:
     """Behind the name of a document: enough digits for the number of one, and all of it."""
     count = len(checksums.digits(found))
-    return (count >= 5 or (count == 4 and len(found) >= 9)) and not _around(text, start, end)[1].isalnum()
+    is_number = count >= 5 or (count == 4 and len(found) >= 9)
+    return is_number and not _around(text, start, end)[1].isalnum()
 
 
 # --- People --------------------------------------------------------------------------------------
