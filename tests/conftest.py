@@ -1,6 +1,18 @@
 """What tests of several folders need."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, on a machine of any speed: a run that fails, fails again.
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="module")

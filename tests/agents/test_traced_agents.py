@@ -10,7 +10,8 @@ import requests
 from replays_app.engine.formats.agent import AgentConfig
 from replays_app.engine.values import Outcome
 from tests.agents import environments
-from tests.standing.place import TOOLS, Place, expected, free_port, secret
+from tests.ports import free_port
+from tests.standing.place import TOOLS, Place, expected, secret
 from tests.waiting import eventually
 
 TRACED = Path(__file__).parent / "traced"

@@ -21,6 +21,7 @@ import pytest
 from replays_app.models import Incident
 from replays_app.services import tokens
 from tests import factories
+from tests.ports import free_port
 
 PATH = Path(__file__).parents[2] / "examples" / "report_incident.py"
 
@@ -160,7 +161,7 @@ def other(request) -> Iterator[tuple[str, list[str]]]:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", seen
     server.shutdown()
@@ -180,12 +181,6 @@ class Unspeakable:
         raise RuntimeError("no")
 
 
-def nobody_listens() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
 @pytest.mark.parametrize(
     ("url", "token", "question"),
     [
@@ -202,7 +197,7 @@ def test_nothing_makes_it_raise_or_tell_the_token(
     snippet, to, other, caplog, capsys, url, token, question
 ):
     caplog.set_level(logging.DEBUG)
-    to({"nobody": nobody_listens(), "another": other[0]}.get(url, url), token)
+    to({"nobody": f"http://127.0.0.1:{free_port()}", "another": other[0]}.get(url, url), token)
     assert snippet.report_incident(question) is None
     assert [r.levelname for r in caplog.records if r.name == "flakestorm"] == ["WARNING"]
     assert "fsk_" not in caplog.text + "".join(capsys.readouterr())

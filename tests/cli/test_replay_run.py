@@ -49,7 +49,7 @@ def tools() -> Iterator[tuple[str, list[str]]]:
     """The real tools, which no replay may reach: their address, and the requests that they saw."""
     hits: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Server", (ToolServer,), {"hits": hits}))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", hits
     server.shutdown()
     server.server_close()
@@ -119,7 +119,7 @@ def test_the_documented_incident_is_found_in_the_buggy_agent_and_not_in_the_fixe
     latency = next(check for check in attempt["checks"] if check["type"] == "latency")
     assert latency["result"] == "passed"
     assert latency["saw"].startswith("took 30,0")
-    assert done.seconds < 10  # of the 30 recorded; benchmarks/cli.py holds the real limit
+    assert attempt["real_ms"] < 10_000  # of the 30 recorded; benchmarks/cli.py holds the real limit
 
 
 def test_the_buggy_agents_check_and_the_figure_that_it_saw_are_named(

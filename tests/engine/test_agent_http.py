@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,6 +17,7 @@ from replays_app.engine.agents.request import (
 from replays_app.engine.formats.agent import AgentConfig, VersionFrom
 from replays_app.engine.formats.session import Session
 from replays_app.engine.values import Failure
+from tests.ports import free_port
 
 URL = "http://127.0.0.1:1/ask"
 TURNS = ({"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"})
@@ -350,17 +350,17 @@ def test_a_redirect_is_not_followed():
 
 
 def test_an_agent_that_is_too_slow_timed_out():
-    sent, requests = send(None, timeout_ms=50)
+    sent, requests = send(None, timeout_ms=500)
     assert isinstance(sent.result, Failure)
     assert (sent.result.whose, sent.result.code) == ("agent", "timeout")
-    assert "50 ms" in sent.result.message
-    assert sent.real_ms >= 50
+    assert "500 ms" in sent.result.message
+    assert sent.real_ms >= 500
     assert requests == 1
 
 
 def test_an_answer_that_stops_halfway_timed_out():
     half = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\na"
-    sent, _ = send(half, timeout_ms=50, close=False)
+    sent, _ = send(half, timeout_ms=500, close=False)
     assert isinstance(sent.result, Failure)
     assert sent.result.code == "timeout"
 
@@ -382,12 +382,6 @@ def test_headers_that_cannot_be_sent_are_the_configurations_mistake():
     sent, requests = send(whole(b""), headers={"X-A": "b\r\nX-C: d"})
     assert isinstance(sent.result, Failure)
     assert (sent.result.whose, sent.result.code, requests) == ("ours", "bad_request", 0)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ from replays_app.engine.agents.starting import (
     start_agent,
 )
 from replays_app.engine.formats.agent import AgentConfig
+from tests.ports import free_port
+from tests.waiting import eventually
 
 AGENTS = Path(__file__).parents[1] / "fakes" / "agents"
 REPO = Path(__file__).parents[2]
@@ -65,14 +66,6 @@ async def ask(started: Started, http: HttpClient, text: str) -> str:
     return sent.result.body.decode()
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"still waiting for {what}"
-        time.sleep(0.005)
-    return found
-
-
 def is_alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -82,13 +75,7 @@ def is_alive(pid: int) -> bool:
 
 def until_gone(pids: list[int]) -> None:
     assert pids
-    until(lambda: not any(map(is_alive, pids)), f"the end of {pids}")
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    eventually(lambda: not any(map(is_alive, pids)), what=f"the end of {pids}")
 
 
 # What the agent is given
@@ -205,8 +192,8 @@ def test_an_agent_that_holds_its_port_alone_is_started_on_another():
         ({"start": ""}, "agent.start is empty", ""),
         ({"start": "python -c pass", "cwd": "/no/such/folder"}, "/no/such/folder", ""),
         (
-            {"start": ("python", str(AGENTS / "never_ready.py")), "ready_timeout": 500},
-            "not ready after 500 ms",
+            {"start": "sh -c 'echo very large model; exec sleep 600'", "ready_timeout": 1000},
+            "not ready after 1,000 ms",
             "very large model",
         ),
     ],
@@ -299,12 +286,17 @@ def test_an_agent_that_crashes_takes_its_helpers_along(tmp_path):
 def test_nothing_is_left_of_an_agent_whose_owner_is_killed(tmp_path, words):
     pids = tmp_path / "pids"
     owner = owned(words(free_port(), pids))
-    until(lambda: noted(pids), "the agent")
-    below = psutil.Process(owner.pid).children(recursive=True)
-    assert {*noted(pids).values()} <= {process.pid for process in below}
+
+    def all_of_it() -> list[int]:
+        """While a process goes to the background, a list of them may lack what is below it."""
+        agent_and_helper = {*noted(pids).values()}
+        below = {process.pid for process in psutil.Process(owner.pid).children(recursive=True)}
+        return [*below] if agent_and_helper and agent_and_helper <= below else []
+
+    below = eventually(all_of_it, what="the agent")
     owner.kill()
     owner.wait()
-    until_gone([*noted(pids).values(), *(process.pid for process in below)])
+    until_gone(below)
 
 
 @linux_only
@@ -314,10 +306,10 @@ def test_an_agent_dies_with_a_keeper_that_is_killed():
     def agent_runs() -> list[psutil.Process]:
         below = psutil.Process(owner.pid).children(recursive=True)
         # Until it is the agent, the keeper's child is a copy of the keeper.
-        is_there = len(below) == 2 and "never_ready" in below[1].cmdline()[1]
+        is_there = len(below) == 2 and "never_ready" in " ".join(below[1].cmdline()[1:2])
         return below if is_there else []
 
-    keeper, agent_process = until(agent_runs, "the agent")
+    keeper, agent_process = eventually(agent_runs, what="the agent")
     keeper.kill()
     until_gone([keeper.pid, agent_process.pid])
     assert owner.wait(DEADLINE_S) == 0

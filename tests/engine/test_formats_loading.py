@@ -192,9 +192,9 @@ def test_json_is_recognised_by_its_content_too() -> None:
     "text", ["[" * 1_000_000, "? " * 1_000_000, "{a: " * 500_000, '{"a":' * 500_000, "&a " * 9999]
 )
 def test_hostile_nesting_is_refused_at_once(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     refusal(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ def test_a_call_whose_body_is_late_does_not_reach_the_next_tape(beside, listener
 
 
 def test_an_answer_under_way_is_finished_when_its_attempt_ends(beside, listener, client):
-    slow = {**ONE, "latency_ms": 100}
+    slow = {**ONE, "latency_ms": 1_000}
     with beside.attempt(listener, make_session(slow, latency={"mode": "real"})) as attempt:
         client.send("GET /t/local/t HTTP/1.1\r\n\r\n")
         with wire(listener) as other:  # its answer says that the first call has arrived

@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import struct
-import time
 
 import httpx
 import pytest
@@ -17,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from replays_app.engine.gateway.mcp import NO_ATTEMPT
 from replays_app.engine.gateway.wire import Limits
 from tests.fakes.gateways import gateway_beside, make_agent, make_session
+from tests.waiting import eventually
 
 ERAS = ["auto", "legacy"]  # of the protocol: every request alone, and after a handshake
 SEARCH = {"tool": "search", "args": {"q": "a"}, "response": {"hits": [1, "ü"]}}
@@ -287,12 +287,6 @@ def test_a_session_stays_open_over_many_attempts(beside, listener):
 # At once
 
 
-def until(condition, what):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-
-
 def test_two_calls_in_parallel_get_their_own_answers(beside, listener):
     pair = [{**r, "latency_ms": 400} for r in (SEARCH, MORE)]
 
@@ -447,7 +441,7 @@ def test_a_client_that_hangs_up_has_asked_all_the_same(beside, listener):
         with socket.create_connection(("127.0.0.1", listener.port)) as client:
             client.sendall(head.encode() + body)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            until(lambda: beside.call(in_flight) == {"search": 1}, "the call")
-        until(lambda: not beside.call(in_flight), "the news that the client is gone")
+            eventually(lambda: beside.call(in_flight) == {"search": 1}, what="the call")
+        eventually(lambda: not beside.call(in_flight), what="the news that it is gone")
     assert attempt.calls[0].how == "exact"
     assert "hung up" in attempt.calls[0].detail

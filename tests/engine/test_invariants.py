@@ -478,7 +478,7 @@ def test_no_schema_is_ever_fetched() -> None:
             asked.append(self.path)
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/s.json"
         for schema in ({"$ref": url}, {"$schema": url}, {"$id": url, "$ref": "s.json#/x"}):

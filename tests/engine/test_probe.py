@@ -16,6 +16,7 @@ from replays_app.engine.gateway.ca import CertificateAuthority
 from replays_app.engine.hosts import AllowedHosts
 from replays_app.engine.masking import Mask
 from tests.fakes.probed_agent import ProbedAgent
+from tests.ports import free_port
 
 HERE = AllowedHosts.parse(["127.0.0.1", "localhost", "nowhere.invalid"])
 COUNTING = Path(__file__).parents[1] / "fakes" / "counting_agent.py"
@@ -30,12 +31,6 @@ def look(agent: AgentConfig, **how):
 
 def by_step(steps):
     return {seen.step: seen for seen in steps}
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def test_a_good_agent_is_explained_step_by_step():

@@ -20,6 +20,7 @@ from replays_app.engine.formats.contract import Contract
 from replays_app.engine.formats.session import Session, ToolResponse
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Evidence, Judgement, Outcome
+from tests.ports import free_port
 
 AGENTS = Path(__file__).parents[1] / "fakes" / "agents"
 MARKET, SEARCH = "market", "search"
@@ -182,11 +183,6 @@ def running(*words: str, env: dict[str, str]) -> Iterator[str]:
         process.wait()
 
 
-def free_port() -> int:
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        return server.server_address[1]
-
-
 @pytest.mark.parametrize("client", ["urllib", "tool_url"])
 def test_forty_replays_through_one_running_process_never_mix(client):
     at = f"127.0.0.1:{free_port()}"
@@ -209,18 +205,18 @@ def wait_for(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "says", "logged"),
+    ("text", "code", "says", "logged", "limits"),
     [
-        ("crash", "crashed", "exit code 3", "Traceback: it crashed"),
-        ("close", "closed", "closed the connection", ""),
-        ("hang", "timeout", "1,000 ms", ""),
-        ("500", "http_500", "trace", "about to fail"),
+        ("crash", "crashed", "exit code 3", "Traceback: it crashed", {}),
+        ("close", "closed", "closed the connection", "", {}),
+        ("hang", "timeout", "2,000 ms", "", {"timeout": 2000}),
+        ("500", "http_500", "trace", "about to fail", {}),
     ],
 )
 def test_an_agents_own_failure_is_evidence_and_the_next_attempt_has_a_sound_agent(
-    text, code, says, logged
+    text, code, says, logged, limits
 ):
-    config = moody(timeout=1000)
+    config = moody(**limits)
     first, failed, after = attempts(config, session("pid"), session(text), session("pid"))
     assert failed.failure is not None
     assert (failed.failure.whose, failed.failure.code) == ("agent", code)
@@ -303,7 +299,7 @@ def test_an_attempt_after_one_that_hung_in_a_running_agent_is_marked():
     at = f"127.0.0.1:{free_port()}"
     with running(str(AGENTS / "moody.py"), "{port}", env={}) as endpoint:
         wait_for(endpoint)
-        config = moody(start=None, endpoint=endpoint, gateway_listen=at, timeout=1000)
+        config = moody(start=None, endpoint=endpoint, gateway_listen=at, timeout=2000)
         _, marked, sound = attempts(config, session("hang"), session("a"), session("b"))
     assert any("did not end" in note for note in marked.report.notes)
     assert sound.report.notes == ()
@@ -332,7 +328,7 @@ def counting() -> Iterator[tuple[str, list[str]]]:
             pass
 
     with Server(("127.0.0.1", 0), Agent) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}/ask", seen
         finally:

@@ -159,9 +159,9 @@ def test_a_pattern_names_the_host_of_a_connect(pattern, host, port, expected):
 )
 def test_no_pattern_takes_long_to_fail(pattern):
     url = "https://t.test/" + "a" * 8000 + "!"
-    started = time.perf_counter()
+    started = time.process_time()
     assert names(pattern, url) is None
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

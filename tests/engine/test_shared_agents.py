@@ -1,10 +1,9 @@
 """One agent process for several attempts at a time, whose calls say which one they belong to."""
 
 import asyncio
-import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -21,6 +20,7 @@ from replays_app.engine.gateway.wire import Request
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Outcome
 from tests.fakes.gateways import make_agent, make_session
+from tests.ports import free_port
 
 SHARES = Path(__file__).parents[1] / "fakes" / "agents" / "shares.py"
 HEADERS = ["traceparent", "baggage", "x-flakestorm-run"]
@@ -45,12 +45,6 @@ def shared(header: str, *words: str, **fields) -> AgentConfig:
         **fields,
     }
     return AgentConfig(**given)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def secret(mark: int, *words: str) -> Session:
@@ -171,7 +165,8 @@ def test_a_shared_process_that_ends_is_started_anew_for_the_attempts_that_follow
         async with Replayer(agent, wanted=3) as replayer:
             first = await replayer.attempt(secret(1, "market"))
             for child in psutil.Process().children(recursive=True):
-                child.kill()
+                with suppress(psutil.NoSuchProcess):  # it ended with the one before
+                    child.kill()
             async with asyncio.timeout(20):
                 while await accepts(agent.endpoint):
                     await asyncio.sleep(0.01)

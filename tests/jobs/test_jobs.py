@@ -48,7 +48,7 @@ class Agent:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/invoke"
 
 
@@ -210,8 +210,16 @@ def broken(*_, **__):
 def test_rqs_timeout_goes_through_and_the_run_goes_back(queued, agent):
     run = queued()
     agent.go_on.clear()
-    with pytest.raises(JobTimeoutException), UnixSignalDeathPenalty(1, JobTimeoutException):
+
+    def time_is_over():
+        agent.asked.wait(20)
+        os.kill(os.getpid(), signal.SIGALRM)  # as the timer of the penalty does
+
+    thread = threading.Thread(target=time_is_over)
+    with pytest.raises(JobTimeoutException), UnixSignalDeathPenalty(60, JobTimeoutException):
+        thread.start()
         jobs.work("interactive")
+    thread.join()
     assert (fresh(run).status, fresh(run).token) == (Run.Status.QUEUED, None)
 
 

@@ -21,6 +21,7 @@ from replays_app.models import Attempt, Count, Judgement, Membership, Run
 from replays_app.services import runs
 from tests import factories
 from tests.jobs.site import children_of, cmdline, eventually
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.processes, pytest.mark.database]
 
@@ -134,9 +135,7 @@ def at_work(workers):
 
 def requests_through_a_web_server_that_is_killed(site, incidents):
     """Replays asked for over HTTP until the server is killed; how many it had answered."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     gunicorn = [sys.executable, "-m", "gunicorn", "--workers", "2", "--log-level", "error"]
     server = site.spawn(
         [*gunicorn, "--bind", f"127.0.0.1:{port}", "flakestorm_web.wsgi:application"]

@@ -11,7 +11,8 @@ from replays_app.services import runs
 from replays_app.services.agents import sync_operator_agents
 from tests import factories
 from tests.jobs.site import eventually
-from tests.standing.place import SHARES, free_port
+from tests.ports import free_port
+from tests.standing.place import SHARES, accepts
 
 pytestmark = pytest.mark.processes
 
@@ -39,6 +40,7 @@ def test_two_workers_replay_one_running_agent_through_a_standing_gateway(site, h
     site.spawn([sys.executable, "-m", "replays_app.cli", "gateway", "--port", str(port)])
     site.spawn([sys.executable, str(SHARES), str(agent_port), header])
     eventually(lambda: "listening at" in site.log(), what="the gateway")
+    eventually(lambda: accepts(agent_port), what="the agent")
     contract = factories.contract(site.project)
     asked = []
     for number in range(4):

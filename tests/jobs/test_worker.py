@@ -46,14 +46,14 @@ def test_a_request_is_replayed_by_a_worker_and_judged(site):
     eventually(lambda: not site.agents(), what="the end of the agents")
 
 
-@pytest.mark.site(seconds=30.0)
+@pytest.mark.site(seconds=600.0)
 def test_a_worker_ends_on_sigterm_and_gives_back_what_it_had(site):
     site.start_redis()
     worker = site.start_worker()
     run = runs.request_replay(reported(site, "slow"), site.version, attempts=2, actor=None)
     eventually(lambda: site.hits()["slow"] == 2, what="the attempts")
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    assert worker.wait(60) == 0
     run.refresh_from_db()
     assert (run.status, run.token, run.claims) == (Run.Status.QUEUED, None, 0)
     eventually(lambda: not site.agents(), seconds=5, what="the end of the agents")
@@ -88,9 +88,11 @@ def test_a_running_replay_stops_when_it_is_cancelled_and_keeps_what_ended(site):
     run = runs.request_replay(reported(site, "long"), site.version, attempts=500, actor=None)
     eventually(lambda: run.attempts.count(), what="an attempt")
     runs.cancel(run, None)
+    asked = site.hits()["long"]
     eventually(lambda: ended(run), what="the end")
     assert run.status == Run.Status.CANCELLED
-    assert 1 <= run.ended == run.attempts.count() < 10
+    # One may have been decided on before, and asked for since.
+    assert 1 <= run.ended == run.attempts.count() <= asked + 1
     assert run.headline.endswith(f"cancelled after {run.ended} of 500.")
 
 

@@ -210,7 +210,7 @@ def test_a_request_waits_for_no_run_of_its_incident_that_is_just_ending(rung, mo
     def while_the_locks_are_held(incident):
         other = threading.Thread(target=ask)
         other.start()
-        other.join(5)
+        other.join(30)
         assert asked, "the request waits for the end of the run, and could deadlock with it"
 
     monkeypatch.setattr(states, "refresh", while_the_locks_are_held)

@@ -9,7 +9,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -26,6 +25,7 @@ from flakestorm_web.serving.redis_server import answers, command, find_server
 from replays_app.management.commands.work import QUEUES
 from replays_app.services import health
 from tests.jobs.site import eventually
+from tests.ports import free_port
 from tests.serving.test_deploy import KEY
 
 ENTRYPOINT = ROOT / "deploy" / "entrypoint.sh"
@@ -279,12 +279,6 @@ class Box:
 def shell() -> str:
     """dash where it is: it knows no more than a small image's shell."""
     return shutil.which("dash") or "/bin/sh"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture

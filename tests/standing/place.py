@@ -27,6 +27,7 @@ from replays_app.engine.injecting import injected
 from replays_app.engine.replay import Job, Replayer, replay_all
 from replays_app.engine.values import Evidence, Judgement
 from replays_app.standing.board import RedisBoard
+from tests.ports import free_port
 from tests.waiting import eventually
 
 SHARES = ROOT / "tests" / "fakes" / "agents" / "shares.py"
@@ -35,13 +36,6 @@ CONTRACT = Contract.model_validate(
     {"name": "c", "invariants": [{"id": "any", "type": "output_not_empty"}]}
 )
 Result = tuple[Session, Evidence, Judgement]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Place:

@@ -5,12 +5,15 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from flakestorm_web.env import ROOT
 from tests.fakes.gateways import make_agent, make_session
-from tests.standing.place import free_port, secret
+from tests.ports import free_port
+from tests.standing.place import secret
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("standing")]
 
@@ -49,14 +52,11 @@ def test_an_answer_that_is_under_way_still_goes_out(place):
     session = make_session({"tool": "t", "response": "late", "latency_ms": 400})
 
     def ask():
-        import threading
-
         said = []
         caller = threading.Thread(target=lambda: said.append(gateway.get("/t/local/t").text))
         caller.start()
         key = "flakestorm:gateway:*:log:*"
-        while not place.redis_cli("KEYS", key):
-            pass
+        eventually(lambda: place.redis_cli("KEYS", key), what="the call")
         gateway.process.send_signal(signal.SIGTERM)
         caller.join()
         return said, gateway.process.wait(20)

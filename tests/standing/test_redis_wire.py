@@ -10,7 +10,8 @@ from replays_app.engine.gateway.ca import CertificateAuthority
 from replays_app.standing import redis_wire
 from replays_app.standing.board import RedisBoard
 from replays_app.standing.redis_wire import Place, Redis, RedisError
-from tests.standing.place import accepts, free_port
+from tests.ports import free_port
+from tests.standing.place import accepts
 from tests.waiting import eventually
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from replays_app.engine.values import Outcome
-from tests.standing.place import TOKEN, expected, free_port, secret
+from tests.ports import free_port
+from tests.standing.place import TOKEN, expected, secret
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("standing")]
 
