@@ -41,6 +41,7 @@ def to_session(trace: Trace, *, contract: str = DEFAULT_CONTRACT) -> Converted:
         "input": trace.input,
         "context": list(trace.context),
         "tool_responses": list(_responses(trace)),
+        "model_responses": [answer.to_value() for answer in trace.answers],
         "recorded_output": trace.output,
         "expected_failure": proposal(trace),
         "contract": contract,

@@ -9,6 +9,7 @@ from typing import Literal
 
 from replays_app.engine.formats.session import Session
 from replays_app.engine.values import Json
+from replays_app.importers.model_answers import ModelAnswer
 
 Status = Literal["success", "error", "timeout", "pending"]
 Completeness = Literal["full", "partial", "input only"]
@@ -60,6 +61,7 @@ class Trace:
     input: str | list[dict[str, Json]]
     context: tuple[Json, ...] = ()  # the turns before the input
     calls: tuple[ToolCall, ...] = ()
+    answers: tuple[ModelAnswer, ...] = ()  # of the agent's model, in the order of its questions
     output: str | None = None  # the agent's answer
     status: Status = "success"
     error: str | None = None

@@ -6,9 +6,11 @@ import dataclasses
 import os
 import signal
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from replays_app import import_jobs, importing
 from replays_app.engine.hosts import AllowedHosts
@@ -259,7 +261,8 @@ def test_one_that_another_worker_took_over_saves_nothing_more(project, server, s
 
     def take_over():
         server.was_asked.wait(20)
-        Import.objects.update(token="0" * 32)
+        later = timezone.now() + timedelta(hours=1)  # else this worker takes it back
+        Import.objects.update(token="0" * 32, lease_until=later)
         connection.close()
         server.go_on.set()
 

@@ -56,6 +56,13 @@ def test_a_trace_becomes_an_incident_that_needs_a_contract(project):
     assert incident.source == "otlp"
 
 
+def test_what_the_model_said_comes_along_redacted(project):
+    body = take(project, "langsmith", runs_of("s09")).incident.session.current.body
+    (said,) = body["model_responses"]
+    assert said["text"].startswith("I mailed ")
+    assert "a@x.test" not in json.dumps(body)
+
+
 @pytest.mark.parametrize("kind", ["otlp", "langsmith"])
 def test_the_trace_is_kept_for_a_month(project, kind):
     items = spans() if kind == "otlp" else runs_of("s01")

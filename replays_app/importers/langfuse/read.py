@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from replays_app.engine.values import Json
 from replays_app.importers.bounds import check
+from replays_app.importers.model_answers import count
 from replays_app.importers.spans.messages import Message, read_messages
 from replays_app.importers.spans.node import Kind, Node
 from replays_app.importers.spans.payloads import answer_of
@@ -121,7 +122,18 @@ def _node(row: dict[str, Json]) -> Node:
         call_id=_call_id(row),
         heard=tuple(_heard(inputs)) if is_model else (),
         said=tuple(_said(outputs)) if is_model else (),
+        model=word(row.get("model") or row.get("providedModelName")),
+        tokens=_tokens(row),
     )
+
+
+def _tokens(row: dict[str, Json]) -> tuple[int | None, int | None]:
+    """In and out."""
+    for key in ("usageDetails", "usage_details", "usage"):
+        usage = row.get(key)
+        if isinstance(usage, dict) and (usage.get("input") or usage.get("output")):
+            return count(usage.get("input")), count(usage.get("output"))
+    return count(row.get("promptTokens")), count(row.get("completionTokens"))
 
 
 def _value(value: Json) -> Json:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from replays_app.engine.values import Json
 from replays_app.importers.bounds import check
+from replays_app.importers.langsmith.answers import answers_of
 from replays_app.importers.langsmith.calls import Calls
 from replays_app.importers.langsmith.inputs import (
     Input,
@@ -48,6 +49,7 @@ def read_trace(runs: Sequence[Json]) -> Trace:
         input=asked.value,
         context=asked.context,
         calls=found,
+        answers=answers_of(tree),
         output=read_answer(root.outputs),
         status=_status(root),
         error=error_line(root.error) if root.error else None,

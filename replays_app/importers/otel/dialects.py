@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from replays_app.engine.values import Json
+from replays_app.importers.model_answers import CUT_SHORT, count
 from replays_app.importers.spans.messages import EVENTS, Message, read_messages
 from replays_app.importers.spans.node import Kind
 from replays_app.importers.spans.values import parsed, structure, word
@@ -259,6 +260,36 @@ def _lists(value: Json) -> Json:
     if inner and all(key.isascii() and key.isdigit() and len(key) < 10 for key in inner):
         return [inner[key] for key in sorted(inner, key=int)]
     return inner
+
+
+def model_of(attributes: Attributes) -> str:
+    keys = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
+    return next((word(attributes[k]) for k in keys if word(attributes.get(k))), "")
+
+
+_TOKENS = (
+    ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
+    ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"),
+)
+
+
+def tokens_of(attributes: Attributes) -> tuple[int | None, int | None]:
+    """In and out."""
+    given, said = (
+        next((n for key in keys if (n := count(attributes.get(key))) is not None), None)
+        for keys in _TOKENS
+    )
+    return given, said
+
+
+def is_cut(attributes: Attributes) -> bool:
+    """Whether a limit of tokens ended the model's answer."""
+    reasons = structure(attributes.get("gen_ai.response.finish_reasons"))
+    messages = structure(attributes.get("gen_ai.output.messages"))
+    told = [reasons] if isinstance(reasons, str) else reasons if isinstance(reasons, list) else []
+    for message in messages if isinstance(messages, list) else []:
+        told = [*told, message.get("finish_reason")] if isinstance(message, dict) else told
+    return any(isinstance(each, str) and each in CUT_SHORT for each in told)
 
 
 def metadata_of(attributes: Attributes) -> Iterator[tuple[str, Json]]:

@@ -62,6 +62,9 @@ def _node(span: dict[str, Json]) -> Node:
         call_id=dialects.call_id_of(attributes),
         heard=tuple(dialects.heard_of(attributes, events, kind)) if talks else (),
         said=tuple(dialects.said_of(attributes, events, kind)) if talks else (),
+        model=dialects.model_of(attributes),
+        tokens=dialects.tokens_of(attributes),
+        is_cut=dialects.is_cut(attributes),
         metadata=dict(dialects.metadata_of(attributes)),
         truncated=_truncated(span, inputs, outputs),
     )

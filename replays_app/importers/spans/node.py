@@ -31,6 +31,10 @@ class Node:
     # What a model was given and said, and what an agent's own span says of the conversation.
     heard: tuple[Message, ...] = ()
     said: tuple[Message, ...] = ()
+    # Of a model's answer.
+    model: str = ""
+    tokens: tuple[int | None, int | None] = (None, None)  # in and out
+    is_cut: bool = False  # by a limit of tokens
     metadata: dict[str, Json] = field(default_factory=dict)
     truncated: int = 0
     unknown: tuple[str, ...] = ()

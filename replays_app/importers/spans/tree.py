@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from replays_app.engine.values import Json
+from replays_app.importers.spans.answers import answers_of
 from replays_app.importers.spans.calls import calls_of
 from replays_app.importers.spans.node import Node
 from replays_app.importers.spans.payloads import (
@@ -103,6 +104,7 @@ def trace_of(
         input=question.input,
         context=question.context,
         calls=calls_of(tree.nodes.values(), tree.above, ended=root.ended_at is not None),
+        answers=answers_of(tree.nodes.values(), tree.above),
         output=answer_of(answered) or _answer(tree, tops),
         status=_status(root),
         error=root.error or None if root.failed else None,
