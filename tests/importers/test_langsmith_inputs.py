@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from replays_app.importers.langsmith.runs import read_trace
+from replays_app.importers.langsmith.threads import RESUMED
 from replays_app.importers.trace import Feedback, UnusableTrace
 from tests.importers.runs import asks, llm, made, says, tells, tool, user
 from tests.importers.traces import one, runs_of, trace_of
@@ -460,3 +461,46 @@ def test_s06_what_was_cut_off_is_counted():
     whole = tool(outputs={"output": "the text was truncated"})
     trace = read_trace(made(cut, preview, whole))
     assert trace.truncated == 2
+
+
+# A conversation that a checkpointer keeps: the root holds what is new
+
+THREAD = {"metadata": {"thread_id": "t-1"}}
+BEFORE = [user("How many A?"), says("A has 4")]
+
+
+def left(*messages: Any) -> dict[str, Any]:
+    return {"messages": list(messages)}
+
+
+@pytest.mark.parametrize("outputs", [left(*BEFORE, user("And B?"), says("B has 4")), None])
+def test_the_earlier_turns_of_a_thread_are_context(outputs):
+    given = [{"role": "system", "content": "Be kind."}, *BEFORE, user("And B?")]
+    runs = made(
+        llm(given, says("B has 4")),
+        inputs={"messages": [["user", "And B?"]]},
+        outputs=outputs,
+        extra=THREAD,
+    )
+    trace = read_trace(runs)
+    assert (trace.input, list(trace.context)) == ("And B?", BEFORE)
+
+
+def test_examples_in_a_prompt_are_no_earlier_turns():
+    given = [*BEFORE, user("And B?")]
+    assert read_trace(made(llm(given, says("4")), inputs={"input": "And B?"})).context == ()
+
+
+def test_the_history_of_an_agent_inside_a_tool_is_not_the_threads():
+    inner = llm([*BEFORE, user("And B?")], says("4"))
+    runs = made(tool("ask", inner), inputs={"messages": [["user", "And B?"]]}, extra=THREAD)
+    assert read_trace(runs).context == ()
+
+
+@pytest.mark.parametrize("wrap", [lambda command: {"input": command}, lambda command: command])
+def test_a_run_that_goes_on_after_a_person_answered_has_the_question_of_its_thread(wrap):
+    command = {"graph": None, "update": None, "resume": "yes", "goto": []}
+    outputs = left(*BEFORE, user("Pay 5"), asks(ASKED[0]), tells("paid", "c0"), says("done"))
+    trace = read_trace(made(tool("f"), inputs=wrap(command), outputs=outputs, extra=THREAD))
+    assert (trace.input, list(trace.context)) == ("Pay 5", BEFORE)
+    assert trace.unknown == (RESUMED,)

@@ -55,13 +55,13 @@ def _from_value(value: Json, depth: int) -> Input | None:
     if depth > MAX_DEPTH or _is_empty(value):
         return None
     if (messages := read_messages(value)) is not None:
-        return _from_messages(messages)
+        return read_messages_input(messages)
     return (
         _from_mapping(value, depth) if isinstance(value, Mapping) else Input(value=_as_text(value))
     )
 
 
-def _from_messages(messages: list[Message]) -> Input | None:
+def read_messages_input(messages: list[Message]) -> Input | None:
     """The last human message; what stood before it is context."""
     last = max((i for i, each in enumerate(messages) if each.role == "user"), default=None)
     if last is None:
@@ -80,7 +80,7 @@ def _from_mapping(value: Mapping[str, Json], depth: int) -> Input | None:
     history = tuple(turn for key in HISTORY_KEYS for turn in read_history(value.get(key)))
     known = {"messages", "prompts", *HISTORY_KEYS}
     messages = read_messages(value.get("messages"), texts=True) or []
-    if messages and (found := _from_messages(messages)) is not None:
+    if messages and (found := read_messages_input(messages)) is not None:
         return _with(found, value, known, history)
     history += tuple(each.turn for each in messages)
     for key in (*INPUT_KEYS, "prompts"):

@@ -19,6 +19,7 @@ from replays_app.importers.langsmith.inputs import (
 )
 from replays_app.importers.langsmith.pairing import conversation
 from replays_app.importers.langsmith.responses import error_line, is_waiting
+from replays_app.importers.langsmith.threads import resumed, with_history
 from replays_app.importers.langsmith.tree import Run, Tree, read_tree
 from replays_app.importers.trace import Feedback, Status, Trace, UnusableTrace
 
@@ -66,7 +67,9 @@ def read_trace(runs: Sequence[Json]) -> Trace:
 
 def _input(tree: Tree) -> Input:
     """Of the root; a root that was given nothing (an SDK's workflow) has its first model's."""
-    found = read_input(tree.root.inputs)
+    found = resumed(tree) or read_input(tree.root.inputs)
+    if found is not None:
+        found = with_history(found, tree)
     if found is not None and tree.is_openai_agents:
         found = without_instructions(found)
     for llm in tree.models if found is None else ():
