@@ -141,6 +141,19 @@ def test_the_frameworks_own_time_limit_fires_at_once(environment, said, latency_
     assert evidence.real_ms < 8_000
 
 
+def test_a_tool_of_pydantic_ai_has_the_name_by_which_the_model_asks():
+    names = ("shop_news", "other_news", "news")
+    of = Session(
+        id="s",
+        input="A",
+        contract="c",
+        tool_responses=[record(n, f"r-{n}", topic=n) for n in names],
+    )
+    evidence = attempt(agent("pydantic_ai", "by_pydantic_ai:ask_renamed", "python"), of)
+    assert evidence.answer == "r-shop_news | r-other_news | r-news | hits []"
+    assert [call.how for call in evidence.calls] == ["exact"] * 3
+
+
 def test_crewai_counts_the_uses_of_a_tool():
     of = Session(
         id="s", input="A", contract="c", tool_responses=[record("look_at_stock", "s", symbol="A")]

@@ -50,3 +50,30 @@ async def ask(input):
 
 def ask_now(input):
     return agent.run_sync(input).output
+
+
+def script_of_renamed(messages, info):
+    told = [p.content for m in messages for p in m.parts if isinstance(p, ToolReturnPart)]
+    if told:
+        return ModelResponse([TextPart(" | ".join([*told, f"hits {HITS}"]))])
+    named = ("shop_news", "other_news", "news")
+    return ModelResponse([ToolCallPart(name, {"topic": name}) for name in named])
+
+
+news = FunctionToolset()
+
+
+@news.tool_plain(name="news")
+def _news(topic: str) -> str:
+    HITS.append("news")
+    return "REAL"
+
+
+renamed = Agent(
+    FunctionModel(script_of_renamed),
+    toolsets=[news, news.prefixed("shop"), news.renamed({"other_news": "news"})],
+)
+
+
+async def ask_renamed(input):
+    return (await renamed.run(input)).output

@@ -13,6 +13,7 @@ import functools
 import inspect
 import json
 import re
+from contextvars import ContextVar
 from typing import Any, Callable, Dict, Mapping, Optional
 
 from . import limits, retrievers, run
@@ -122,10 +123,12 @@ def _pydantic_ai(module: Any) -> None:
     @functools.wraps(real)
     async def call_tool(self: Any, name: str, tool_args: Any, ctx: Any, tool: Any) -> Any:
         timeout = _timeout_of(self, tool)
+        asked_as = run.name_of(_model_says.get() or name, name)
+        _model_says.set("")  # of this call's context; a tool may run an agent of its own
 
         async def call_func(args: Any, context: Any) -> Any:
             async def answer() -> Any:
-                return await run.answer_later(name, args, lambda: tool.call_func(args, context))
+                return await run.answer_later(asked_as, args, lambda: tool.call_func(args, context))
 
             return await (answer() if timeout is None else _within(timeout, answer))
 
@@ -134,6 +137,28 @@ def _pydantic_ai(module: Any) -> None:
         )
 
     toolset.call_tool = call_tool
+
+
+# The name by which the model asked, where toolsets around the tool's own gave it another.
+_model_says: ContextVar[str] = ContextVar("flakestorm_model_says", default="")
+
+
+def _pydantic_ai_names(kind_name: str) -> Callable[[Any], None]:
+    def act(module: Any) -> None:
+        kind = getattr(module, kind_name)
+        real = kind.call_tool
+
+        @functools.wraps(real)
+        async def call_tool(self: Any, name: str, *rest: Any, **more: Any) -> Any:
+            token = _model_says.set(_model_says.get() or name)
+            try:
+                return await real(self, name, *rest, **more)
+            finally:
+                _model_says.reset(token)
+
+        kind.call_tool = call_tool
+
+    return act
 
 
 def _timeout_of(toolset: Any, tool: Any) -> Optional[float]:
@@ -257,6 +282,8 @@ HOOKS: Dict[str, Callable[[Any], None]] = {
     "langchain_core.retrievers": retrievers.hook,
     "agents.tool": _openai_agents,
     "pydantic_ai.toolsets.function": _pydantic_ai,
+    "pydantic_ai.toolsets.prefixed": _pydantic_ai_names("PrefixedToolset"),
+    "pydantic_ai.toolsets.renamed": _pydantic_ai_names("RenamedToolset"),
     "crewai.tools.base_tool": _crewai,
     "crewai.tools.structured_tool": _crewai_structured,
 }

@@ -21,6 +21,8 @@ FRAMEWORKS = (  # those of frameworks.HOOKS
     "langchain_core.retrievers",
     "agents.tool",
     "pydantic_ai.toolsets.function",
+    "pydantic_ai.toolsets.prefixed",
+    "pydantic_ai.toolsets.renamed",
     "crewai.tools.base_tool",
     "crewai.tools.structured_tool",
 )
