@@ -94,10 +94,17 @@ def with_calls(evidence: Evidence, session: Session, own: Injected, *, doubtful:
     if doubtful:
         notes.append(_STILL_BUSY)
     if session.tool_responses and not calls and evidence.answer is not None:
-        notes.append(_UNASKED + _UNASKED_REMEDY[evidence.injection])
+        notes += _nobody_asked(evidence, own.talk)
     report = replace(report, notes=tuple(notes))
     evidence = replace(evidence, calls=calls, report=report, virtual_ms=own.tape.virtual_ms)
     return evidence if own.talk is None else _with_model(evidence, own.talk)
+
+
+def _nobody_asked(evidence: Evidence, talk: Talk | None) -> list[str]:
+    """A model that was asked was not asked past the gateway; its trouble says enough."""
+    if evidence.injection != "llm" or talk is None or not talk.model_calls:
+        return [_UNASKED + _UNASKED_REMEDY[evidence.injection]]
+    return [] if talk.trouble else [f"{NOBODY_ASKED}: the model was asked, and called none of them"]
 
 
 def _with_model(evidence: Evidence, talk: Talk) -> Evidence:

@@ -153,6 +153,19 @@ def test_an_agent_that_never_asked_its_model_is_told_of(model):
     assert "OPENAI_BASE_URL or ANTHROPIC_BASE_URL" in evidence.report.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("status", "notes"),
+    [(200, ("no recorded call reached the gateway: the model was asked, and called none of them",)),
+     (500, ())],
+)  # fmt: skip
+def test_a_model_that_was_asked_is_not_called_past_the_gateway(model, status, notes):
+    said = {"choices": [{"message": {"role": "assistant", "content": "no tools"}}]}
+    model.odd = lambda handler: handler.send(status, json.dumps(said).encode())
+    (evidence,) = replays(talks(model), recording("a"))
+    assert evidence.answer is not None
+    assert evidence.report.notes == notes
+
+
 # Tools that must not run
 
 
