@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -23,12 +22,23 @@ from replays_app.engine.gateway import forward
 from replays_app.engine.gateway.ca import CertificateAuthority
 from replays_app.engine.gateway.server import CLEARED_ENV
 from replays_app.engine.replay import Replayer
-from tests.absent import IN_CI
+from tests.absent import needs_node
 from tests.fakes.clients import python as python_clients
 from tests.fakes.gateways import gateway_beside, make_agent, make_session
+from tests.fakes.led import (
+    NAMED,
+    NODE,
+    PLAIN,
+    SLOW,
+    TIMEOUT_S,
+    agent_for,
+    asked,
+    assert_it_is_late,
+    environment,
+    run,
+)
 from tests.fakes.tool_server import ToolServer
 
-TIMEOUT_S = 30
 PYTHON = [sys.executable, python_clients.__file__]
 AGENT = Path(python_clients.__file__).with_name("agent.py")
 
@@ -58,15 +68,6 @@ def real():
     authority.close()
 
 
-def agent_for(plain, secure, **fields):
-    tools = {
-        "search": {"match_url": (f"POST {secure}/search",)},
-        "quote": {"match_url": (f"{plain}/quote/{{symbol}}",)},
-        "news": {"match_url": (f"{secure}/news",)},
-    }
-    return make_agent(tools=tools, **fields)
-
-
 def recording(mark="x"):
     return make_session(
         {"tool": "search", "args": {"q": "one"}, "response": f"one {mark}"},
@@ -74,27 +75,6 @@ def recording(mark="x"):
         {"tool": "quote", "args": {"symbol": "ACME"}, "response": f"quote {mark}"},
         {"tool": "news", "args": {"topic": "ACME"}, "response": f"news {mark}"},
     )
-
-
-def environment(listener, agent, **own):
-    """As an agent gets it (engine/agents/pool.py)."""
-    env = {k: v for k, v in os.environ.items() if k not in CLEARED_ENV}
-    env |= {**own, **listener.proxy_env(), **preloads.settings(agent, listener)}
-    for preload in preloads.preloads_for(agent, listener):
-        preload.put_into(env)
-    return env
-
-
-def run(words, env, **how):
-    ran = subprocess.run(
-        words, env=env, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **how
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert "flakestorm" not in ran.stderr
-    return ran.stdout
-
-
-NAMED = ("http://tools.test", "https://tools.test")
 
 
 # One of each way of connecting; the others are built on these.
@@ -136,7 +116,6 @@ def test_twenty_replays_at_once_never_see_each_others_recording(beside, client):
         assert hows == ["exact"] * 4
 
 
-SLOW = {"tool": "quote", "args": {"symbol": "ACME"}, "response": "found", "latency_ms": 30_000}
 # What has a limit of its own, once each. A limit around a client (asyncio.wait_for) sees no
 # time pass.
 LIMITED = [
@@ -146,37 +125,9 @@ LIMITED = [
 ]
 
 
-def asked(client, url, env, *limits):
-    """For each limit, in seconds: the class that was raised, or the answer; and its seconds."""
-    return json.loads(run([*PYTHON, client, "late", url, *map(str, limits)], env))
-
-
-@pytest.fixture(scope="module")
-def silent():
-    """A server that takes connections and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
-
-
 @pytest.mark.parametrize("client", LIMITED)
-def test_a_recorded_latency_gives_a_client_its_own_timeout_at_once(
-    beside, listener, silent, client
-):
-    unled = {k: v for k, v in os.environ.items() if k not in CLEARED_ENV}
-    ((really, _),) = asked(client, silent, unled, 0.05)
-    agent = agent_for(*NAMED)
-    url = f"{NAMED[0]}/quote/ACME"
-    with beside.attempt(listener, make_session(SLOW, SLOW), agent) as attempt:
-        env = environment(listener, agent)
-        (said, seconds), (answer, _) = asked(client, url, env, 10, 60)
-    assert said == really
-    assert "Timeout" in said
-    assert answer == "found"
-    assert seconds < 5
-    assert [call.latency_ms for call in attempt.calls] == [10_000, 30_000]
-    details = [call.detail for call in attempt.calls]
-    assert details == ["the agent's own time limit of 10,000 ms ended it", ""]
-    assert attempt.deck.tape.virtual_ms == 40_000
+def test_a_recorded_latency_gives_a_client_its_own_timeout_at_once(beside, listener, client):
+    assert_it_is_late(beside, listener, [*PYTHON, client], f"{PLAIN}/quote/ACME")
 
 
 @pytest.mark.parametrize("client", ["http.client", "httpx", "aiohttp"])
@@ -186,7 +137,7 @@ def test_the_timeout_comes_through_tls_and_the_tool_url_too(beside, listener, cl
     news = {"tool": "news", "latency_ms": 30_000}
     for url in (f"{NAMED[1]}/news", f"{listener.tool_url}/news"):
         with beside.attempt(listener, make_session(news), agent) as attempt:
-            ((said, _),) = asked(client, url, env, 10)
+            ((said, _),) = asked([*PYTHON, client], url, env, 10)
         assert "Timeout" in said
         assert attempt.deck.tape.virtual_ms == 10_000
 
@@ -218,7 +169,7 @@ def test_a_header_that_was_recorded_in_another_replay_is_not_handed_on(beside, l
     slow = {**SLOW, "headers": {"X-Flakestorm-Latency": "stale 90000"}}
     url = f"{NAMED[0]}/quote/ACME"
     with beside.attempt(listener, make_session(slow), agent):
-        ((said, _),) = asked("http.client", url, environment(listener, agent), 60)
+        ((said, _),) = asked([*PYTHON, "http.client"], url, environment(listener, agent), 60)
     assert said == "found"
 
 
@@ -456,22 +407,6 @@ def test_an_agent_that_a_replay_starts_is_led(real):
         assert evidence.report.identical
 
 
-NODE_VERSION = (20, 0)
-NODE = ["node", str(AGENT.with_name("node.cjs"))]
-
-
-def node_version():
-    """None: there is no Node."""
-    if not shutil.which("node"):
-        return None
-    ran = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
-    return tuple(int(part) for part in ran.stdout.strip().lstrip("v").split(".")[:2])
-
-
-needs_node = pytest.mark.skipif(
-    not IN_CI and (node_version() or (0, 0)) < NODE_VERSION,
-    reason="node 20 or newer is not installed",
-)
 # Those of Node itself; the others are in tests/agents.
 NODE_CLIENTS = ("modules", "modules with agents", "modules with roots", "fetch")
 

@@ -23,8 +23,8 @@ class Hit:
 @dataclass
 class ToolServer(HttpServer):
     """`with ToolServer() as server`: `server.url`, `server.hits`. Every path answers `{"real":
-    true, "path": …}`, but `/stream` (chunked), `/gzip`, `/redirect`, `/broken` and
-    `/broken_stream` (cut off)."""
+    true, "path": …}`, but `/stream` (chunked), `/gzip`, `/redirect`, `/seen` (by another replay),
+    `/broken` and `/broken_stream` (cut off)."""
 
     tls: ssl.SSLContext | None = None
     hits: list[Hit] = field(default_factory=list)
@@ -74,6 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _gzip(self) -> None:
         self._send(200, gzip.compress(b'{"real": true}'), content_encoding="gzip")
+
+    def _seen(self) -> None:
+        self._send(200, b'{"real": true}', x_flakestorm_latency="stale 30000")
 
     def _redirect(self) -> None:
         self._send(302, b"", location="/elsewhere")

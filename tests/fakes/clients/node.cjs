@@ -31,6 +31,34 @@ function byModules(timeout, how = {}) {
   });
 }
 
+// The limit set afterwards, and nothing said to `destroy`.
+function bySetTimeout(timeout) {
+  return (method, url) => new Promise((resolve, reject) => {
+    const request = (url.startsWith('https:') ? https : http).request(url, { method, agent: false }, (answer) => {
+      answer.setEncoding('utf8').on('data', resolve).resume();
+    });
+    request.setTimeout(timeout, () => request.destroy());
+    request.on('error', reject);
+    request.end();
+  });
+}
+
+// What is told of its timeout, and waits nevertheless.
+function byPatience(timeout) {
+  return async (method, url) => {
+    let told = 0;
+    const ask = (resolve, reject) => {
+      const request = http.request(url, { method, timeout }, (answer) => {
+        answer.setEncoding('utf8').on('data', resolve).resume();
+      });
+      request.on('timeout', () => { told += 1; });
+      request.on('error', reject);
+      request.end();
+    };
+    return `${await new Promise(ask)}, told ${told} times`;
+  };
+}
+
 function withAgents(timeout) {
   const ours = { keepAlive: true };
   const agents = { 'http:': new http.Agent(ours), 'https:': new https.Agent(ours) };
@@ -41,18 +69,44 @@ function withRoots(timeout) {
   return byModules(timeout, { ca: require('node:tls').rootCertificates });
 }
 
-function byFetch(timeout) {
+function byFetch(timeout, makeSignal = AbortSignal.timeout) {
   return async (method, url, body) => {
-    const signal = AbortSignal.timeout(timeout);
+    const signal = makeSignal.call(AbortSignal, timeout);
     const answer = await fetch(url, { method, signal, headers: HEADERS, body: body && JSON.stringify(body) });
     return answer.text();
   };
 }
 
-function byUndici(timeout) {
+function withAnySignal(timeout) {
+  return byFetch(timeout, (ms) => AbortSignal.any([new AbortController().signal, AbortSignal.timeout(ms)]));
+}
+
+// The limit that most code has: a timer that aborts, and is cleared when all went well.
+function withController(timeout, ask) {
+  return async (...call) => {
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(), timeout);
+    try {
+      return await ask(controller.signal)(...call);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+function fetchWithController(timeout) {
+  return withController(timeout, (signal) => byFetch(timeout, () => signal));
+}
+
+function undiciWithController(timeout) {
+  require('undici'); // which takes longer than a call
+  return withController(timeout, (signal) => byUndici(timeout, () => ({ signal })));
+}
+
+function byUndici(timeout, limit = (headersTimeout) => ({ headersTimeout })) {
   const { request } = require('undici');
   return async (method, url, body) => {
-    const how = { method, headersTimeout: timeout, headers: HEADERS, body: body && JSON.stringify(body) };
+    const how = { method, ...limit(timeout), headers: HEADERS, body: body && JSON.stringify(body) };
     return (await request(url, how)).body.text();
   };
 }
@@ -66,17 +120,21 @@ function byUndiciAgent(timeout) {
   };
 }
 
-function byAxios(timeout) {
+function byUndiciSignal(timeout) {
+  return byUndici(timeout, (ms) => ({ signal: AbortSignal.timeout(ms) }));
+}
+
+function byAxios(timeout, how = {}) {
   const axios = require('axios');
   return async (method, url, data) => {
-    const answer = await axios({ method, url, data, timeout, responseType: 'text', validateStatus: null });
+    const answer = await axios({ method, url, data, timeout, responseType: 'text', validateStatus: null, ...how });
     return String(answer.data);
   };
 }
 
-async function byGot(timeout) {
+async function byGot(timeout, event = 'request') {
   const { got } = await import('got');
-  const client = got.extend({ throwHttpErrors: false, retry: { limit: 0 }, timeout: { request: timeout } });
+  const client = got.extend({ throwHttpErrors: false, retry: { limit: 0 }, timeout: { [event]: timeout } });
   return async (method, url, json) => (await client(url, { method, ...(json ? { json } : {}) })).body;
 }
 
@@ -84,11 +142,20 @@ const CLIENTS = {
   modules: byModules,
   'modules with agents': withAgents,
   'modules with roots': withRoots,
-  fetch: byFetch,
-  undici: byUndici,
+  'modules by setTimeout': bySetTimeout,
+  'modules with patience': byPatience,
+  fetch: (timeout) => byFetch(timeout),
+  'fetch with any signal': withAnySignal,
+  'fetch with a controller': fetchWithController,
+  undici: (timeout) => byUndici(timeout),
   'undici with an agent': byUndiciAgent,
-  axios: byAxios,
-  got: byGot,
+  'undici with a signal': byUndiciSignal,
+  'undici with a controller': undiciWithController,
+  axios: (timeout) => byAxios(timeout),
+  'axios without redirects': (timeout) => byAxios(timeout, { maxRedirects: 0 }),
+  got: (timeout) => byGot(timeout),
+  'got until the answer': (timeout) => byGot(timeout, 'response'),
+  'got by the socket': (timeout) => byGot(timeout, 'socket'),
 };
 
 async function askAll(client, plain, secure) {
@@ -105,7 +172,7 @@ async function late(client, url, seconds) {
   try {
     said = await (await CLIENTS[client](seconds * 1000))('GET', url, null);
   } catch (error) {
-    said = `${error.name} ${error.code}`;
+    said = [error.name, error.code, error.message, error.event].join(' | ');
   }
   return [said, (Date.now() - began) / 1000];
 }

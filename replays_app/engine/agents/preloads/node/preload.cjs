@@ -2,8 +2,9 @@
 // same as bootstrap/clients.py does in Python, whose comments say why. Nothing but Node is needed.
 'use strict';
 
-function begin() {
-  const settings = JSON.parse(process.env.FLAKESTORM_CLIENTS);
+let onHttp = () => {}; // a client of the http module connects
+
+function begin(settings) {
   const net = require('net');
   const hostname = require('os').hostname().toLowerCase();
   const [gatewayHost, gatewayPort] = settings.gateway;
@@ -29,6 +30,7 @@ function begin() {
   }
 
   function led(options) {
+    if (options._agentKey !== undefined) onHttp();
     return leads(options) ? { ...options, host: gatewayHost, port: gatewayPort } : options;
   }
 
@@ -69,11 +71,27 @@ function begin() {
   });
 }
 
-if (process.env.FLAKESTORM_CLIENTS) {
+function beginLimits(settings) {
+  require('./late.cjs').begin(settings.gateway);
+  require('./late_signals.cjs').watch();
+  require('./late_http.cjs').watch();
+  require('./late_undici.cjs').watch();
+  const timers = require('./timers.cjs');
+  timers.watch();
+  onHttp = timers.watchRequests;
+}
+
+function tryTo(act, otherwise) {
   try {
-    begin();
+    act(JSON.parse(process.env.FLAKESTORM_CLIENTS));
+    return true;
   } catch (error) {
-    process.stderr.write(`flakestorm: ${error}; in process ${process.pid}, Node clients that ignore the proxy ` +
-      'variables may go past the gateway\n');
+    process.stderr.write(`flakestorm: ${error}; in process ${process.pid}, ${otherwise}\n`);
+    return false;
   }
+}
+
+if (process.env.FLAKESTORM_CLIENTS) {
+  const isLed = tryTo(begin, 'Node clients that ignore the proxy variables may go past the gateway');
+  if (isLed) tryTo(beginLimits, 'time limits of Node clients see no recorded latencies');
 }
