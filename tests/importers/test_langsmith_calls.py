@@ -886,3 +886,15 @@ def test_s01_what_no_rule_reads_is_named_once_and_bounded():
 def test_s01_started_at_is_when_the_run_began():
     trace = read_trace(made(tool()))
     assert trace.calls[0].started_at - trace.started_at == timedelta(seconds=1)
+
+
+def test_parallel_calls_that_an_early_sdk_joined_to_one_are_read_from_the_next_conversation():
+    """langsmith 0.1's wrap_openai, streaming: names and arguments of all calls in one."""
+    joined = asks(ask("findfind", '{"q": "a"}{"q": "b"}', "c1"))
+    said = asks(ask("find", '{"q": "a"}', "c1"), ask("find", '{"q": "b"}', "c2"))
+    told = [user("Q"), said, tells("A", "c1"), tells("B", "c2")]
+    trace = read_trace(made(llm([user("Q")], joined), llm(told, says("done"))))
+    assert [(c.name, c.args, c.response) for c in trace.calls] == [
+        ("find", {"q": "a"}, "A"),
+        ("find", {"q": "b"}, "B"),
+    ]

@@ -593,7 +593,9 @@ def test_the_filter_names_the_traces_and_their_kinds():
     assert "eq(is_root, true)" in text
 
 
-@pytest.mark.parametrize("url", ["", "smith", "ftp://x", "https://" + "x" * 600])
+@pytest.mark.parametrize(
+    "url", ["", "smith", "ftp://x", "http://[::1", "http://x:port", "https://" + "x" * 600]
+)
 def test_what_is_no_address_is_told_of(url):
     with pytest.raises(ImportProblem, match="is no address"):
         Connection(url, KEY, hosts=None)

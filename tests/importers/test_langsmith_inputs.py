@@ -504,3 +504,9 @@ def test_a_run_that_goes_on_after_a_person_answered_has_the_question_of_its_thre
     trace = read_trace(made(tool("f"), inputs=wrap(command), outputs=outputs, extra=THREAD))
     assert (trace.input, list(trace.context)) == ("Pay 5", BEFORE)
     assert trace.unknown == (RESUMED,)
+
+
+def test_settings_of_a_model_that_is_the_root_are_no_part_of_the_input():
+    settings = {"frequency_penalty": "NOT_GIVEN", "seed": 7, "reasoning_effort": "low"}
+    runs = made(inputs={"messages": [user("Q")], "model": "m", **settings}, run_type="llm")
+    assert read_trace(runs).unknown == ()

@@ -19,7 +19,13 @@ from replays_app.importers.langsmith.batches import missing, together, trace_of,
 from replays_app.importers.langsmith.errors import ImportProblem
 from replays_app.importers.langsmith.pacing import Pacer
 from replays_app.importers.langsmith.query import Query, Window
-from replays_app.importers.langsmith.references import Reference, page_of, read_reference, uuid_of
+from replays_app.importers.langsmith.references import (
+    Reference,
+    has_host,
+    page_of,
+    read_reference,
+    uuid_of,
+)
 from replays_app.importers.langsmith.sending import (
     LIMITS,
     RETENTION,
@@ -267,7 +273,7 @@ def _base(url: str) -> str:
     base = url.strip().rstrip("/")
     for suffix in ("/api/v1", "/api/v2", "/v1", "/v2", "/api"):
         base = base.removesuffix(suffix)
-    if not base.startswith(("https://", "http://")) or len(base) > 500:
+    if not base.startswith(("https://", "http://")) or len(base) > 500 or not has_host(base):
         raise ImportProblem(f"{url[:80]!r} is no address.", f"Write it like {DEFAULT_URL}.")
     return base
 

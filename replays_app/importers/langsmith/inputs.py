@@ -26,6 +26,14 @@ SETTINGS = frozenset(
         *("intermediate_steps", "agent_scratchpad", "remaining_steps"),
     }
 )
+# What a model is given besides, where it is the root itself.
+MODEL_SETTINGS = frozenset(
+    """frequency_penalty presence_penalty logit_bias logprobs top_logprobs seed audio modalities
+    prediction reasoning_effort verbosity service_tier n function_call functions stream_options
+    metadata user safety_identifier prompt_cache_key prompt_cache_retention web_search_options top_k
+    thinking max_output_tokens max_tool_calls truncation include background betas stop_sequences
+    extra_headers extra_query extra_body timeout""".split()  # noqa: SIM905
+)
 ANSWER_KEYS = ("output", "answer", "result", "response", "final_output", "text", "content")
 MAX_DEPTH = 8  # mappings in mappings that are looked into
 
@@ -102,7 +110,7 @@ def _from_mapping(value: Mapping[str, Json], depth: int) -> Input | None:
 def _with(
     found: Input, value: Mapping[str, Json], known: set[str], history: tuple[Json, ...]
 ) -> Input:
-    ours = known | SETTINGS
+    ours = known | SETTINGS | (MODEL_SETTINGS if "model" in value else frozenset())
     others = sorted(key for key in value if key not in ours and not _is_empty(value[key]))
     left = tuple(f"inputs.{key[:40]} is not part of the input" for key in others)
     return Input(value=found.value, context=history + found.context, left=found.left + left)

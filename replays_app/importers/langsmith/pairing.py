@@ -92,10 +92,29 @@ def _asks(tree: Tree) -> Iterator[Ask]:
     number = 0
     for turn, llm in enumerate(tree.models):
         calls = [call for each in output_messages(llm.outputs) or [] for call in each.asked]
+        if any(map(_is_merged, calls)):
+            calls = _said_again(tree, turn, calls)
         first, scope = number, scope_of(tree, llm)
         for number, call in enumerate(calls, first):
             yield Ask(number=number, call=call, llm=llm, turn=turn, first=first, scope=scope)
         number = first + len(calls)
+
+
+def _is_merged(call: Asked) -> bool:
+    """Early versions of langsmith joined the parallel calls of a stream to one, with the names and
+    the arguments of all of them."""
+    text = (call.args or {}).get("input")
+    return isinstance(text, str) and text.startswith("{") and "}{" in text
+
+
+def _said_again(tree: Tree, turn: int, calls: list[Asked]) -> list[Asked]:
+    """As the next model was told of these calls, which the agent had from the stream itself."""
+    ids = {call.id for call in calls if call.id}
+    for llm in tree.models[turn + 1 : turn + 2]:
+        for message in reversed(conversation(llm)):
+            if ids & {call.id for call in message.asked}:
+                return list(message.asked)
+    return calls
 
 
 def scope_of(tree: Tree, run: Run) -> str | None:

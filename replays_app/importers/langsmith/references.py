@@ -89,3 +89,11 @@ def _unreadable(text: str) -> ImportProblem:
         "Give a run's id (32 hexadecimal digits, with hyphens), or paste the address of its page "
         "or of its public share link.",
     )
+
+
+def has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half of an IPv6 address; a port that is no number
+        return False
