@@ -42,6 +42,12 @@ def set_tool(options: Options) -> int:
         for problem in error.problems:
             screen.error(one_line(str(problem), 2_000))
         return UNUSABLE
+    recorded = [tool.name for tool in tools_of(value)]
+    if options.tool is not None and options.tool not in recorded:
+        screen.note(
+            f"nothing of {one_line(options.tool, 200)} is recorded there, only of "
+            f"{one_line(', '.join(recorded), 1_000) or 'no tool'}; check its name"
+        )
     if changed == value:
         screen.note("nothing changed: the file said so before")
     return 0

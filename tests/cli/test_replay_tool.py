@@ -77,6 +77,13 @@ def test_without_an_output_the_file_is_printed(here, capsys):
     assert printed["replay"]["tools"]["search"] == {"on_miss": "fail"}
 
 
+@pytest.mark.parametrize(("tool", "is_said"), [("other", True), ("search", False), ("mail", False)])
+def test_it_is_said_that_a_tool_is_not_recorded(here, tool, is_said, capsys):
+    assert run(["replay", "tool", "s.yaml", tool, "--on-miss", "fail", "-o", "new.yaml"]) == 0
+    said = "nothing of other is recorded there, only of search, mail; check its name"
+    assert (said in capsys.readouterr().err) == is_said
+
+
 def test_it_is_said_that_nothing_changed(here, capsys):
     assert run(["replay", "tool", "s.yaml", "mail", "--on-miss", "last", "-o", "s.yaml"]) == 0
     assert "nothing changed" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from replays_app.engine.agents.checkup import checkup
-from replays_app.engine.agents.explain import Seen
+from replays_app.engine.agents.explain import Seen, sentence
 from replays_app.engine.agents.reach import DOORS
 from replays_app.engine.clock import VirtualClock
 from replays_app.engine.formats.agent import AgentConfig, finish_agent
@@ -233,3 +233,16 @@ def test_of_very_many_hosts_the_first_get_lines():
     found = look(agent(), session(), blocked=blocked)
     assert len(found.blocked) == 50
     assert found.findings[-1].saw == "40 more hosts were blocked."
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("the agent answered", "The agent answered."),
+        ("agent.endpoint names nothing", "agent.endpoint names nothing."),
+        ("agent.tools.x.function: it is not there", "agent.tools.x.function: it is not there."),
+        ("", ""),
+    ],
+)
+def test_a_field_is_named_as_it_is_written(words, said):
+    assert sentence(words) == said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -12,6 +13,7 @@ from replays_app.engine.values import Call, Evidence, Failure, Json
 
 CALLS = 20  # that are named
 LOG_LINES = 5
+_FIELD = re.compile(r"\w+\.\w")
 
 # How each door is called; one that is new has its words here, and a remedy in evidence.py.
 DOOR_WORDS = {
@@ -213,4 +215,7 @@ def no(step: str, message: str) -> Seen:
 
 
 def sentence(words: str) -> str:
-    return words and f"{words[:1].upper()}{words[1:]}".rstrip(".") + "."
+    """With a capital, unless it begins with the name of a field, as it is written."""
+    if not _FIELD.match(words):
+        words = words[:1].upper() + words[1:]
+    return words and words.rstrip(".") + "."
