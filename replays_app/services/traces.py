@@ -168,7 +168,9 @@ def _report(
 ) -> Taken:
     """The caller holds the project's row. Raises UnusableTrace or Refused."""
     name = contract.name if contract else contracts.DEFAULT
-    found = replace(found, link=redaction.redactor(project).text(found.link))
+    clean = redaction.redactor(project).text
+    # The receipt quotes names of fields as the trace had them.
+    found = replace(found, link=clean(found.link), unknown=tuple(map(clean, found.unknown)))
     converted = convert.to_session(found, contract=name)
     known = _known(project, sessions.stored_id(project, str(converted.value["id"])))
     if known is not None:

@@ -14,6 +14,7 @@ from replays_app.models import Incident, SessionRevision, Trace
 from replays_app.services import erasure, incidents, kept_traces, revisions, trace_bodies, traces
 from replays_app.services.errors import Refused
 from tests import factories
+from tests.importers.runs import made
 from tests.importers.traces import runs_of
 
 pytestmark = pytest.mark.django_db
@@ -261,6 +262,16 @@ def test_the_link_on_row_and_receipt_is_redacted(project):
     for link in (taken.incident.session.current.receipt["link"], project.traces.get().link):
         assert link.startswith("https://langfuse.example.com/trace/1?user=")
         assert MAIL not in link
+
+
+def test_fields_that_a_receipt_quotes_and_the_agents_version_are_redacted(project):
+    runs = made(
+        inputs={"question": "Q", "olga.ng@firm.example": 1},
+        extra={"metadata": {"agent_version": "build of olga.ng@firm.example"}},
+    )
+    revision = take(project, "langsmith", runs).incident.session.current
+    assert "redacted.invalid is not part of the input" in revision.receipt["unknown"][0]
+    assert "olga" not in json.dumps([revision.receipt, revision.body])
 
 
 def test_of_what_holds_a_trace_together_only_identifiers_are_kept_as_they_are(project):

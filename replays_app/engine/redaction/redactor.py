@@ -26,7 +26,10 @@ from replays_app.engine.values import Json
 
 SHORTEST_KNOWN = 4  # characters of a name that is then looked for everywhere
 # Of a session: what is the agent's or a person's. The rest is the format's own.
-_PARTS = ("id", "name", "input", "context", "recorded_output", "expected_failure")
+_PARTS = (
+    *("id", "name", "agent_version", "input", "context", "recorded_output"),
+    "expected_failure",
+)
 MOST_CLEAN = 50_000  # texts that are remembered
 DEEPEST = 200  # levels of a value; formats have fewer, and what is below goes as a whole
 
@@ -83,7 +86,7 @@ class Redactor:
         self._learn(body, 0)
         for name in _PARTS:
             if name in body:
-                body[name] = self._json(body[name], frozenset(), 0)
+                body[name] = self._json(body[name], frozenset(), 0, field_of("", name, FIELD_NAMES))
         if isinstance(body.get("tool_responses"), list | tuple):
             body["tool_responses"] = [self._call(call) for call in body["tool_responses"]]
         if isinstance(body.get("model_responses"), list | tuple):
