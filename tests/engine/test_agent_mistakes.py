@@ -106,6 +106,44 @@ def test_an_agent_whose_named_tools_are_not_asked_any_more_is_judged(opaque):
     assert (evidence.answer, evidence.failure) == ("told", None)
 
 
+CALLED_EARLY = {
+    "a function": "def tool(x): open('hit', 'w')\nasked = tool(1)\n",
+    "a method": "class Shop:\n    def tool(self, x): open('hit', 'w')\nasked = Shop().tool(1)\n",
+    "in a block": "if True:\n    def tool(x): open('hit', 'w')\n    asked = tool(1)\n",
+    "assigned": "def made():\n    def t(x): open('hit', 'w')\n    return t\n"
+    "tool = made()\nasked = tool(1)\n",
+}
+
+
+@pytest.mark.parametrize("how", CALLED_EARLY)
+def test_a_tool_that_its_own_module_calls_when_it_is_imported_does_not_run(how, tmp_path):
+    source = '"""Doc."""\nfrom __future__ import annotations\n' + CALLED_EARLY[how]
+    (tmp_path / "early.py").write_text(source + "def answer(input): return 'x'\n")
+    function = "early:Shop.tool" if how == "a method" else "early:tool"
+    tools = {"tool": ToolRule(function=function)}
+    evidence = attempt(shop("early:answer", cwd=str(tmp_path), tools=tools), session("A"))
+    assert (
+        "OutsideReplay: the tool tool was called outside of any replay" in evidence.failure.message
+    )
+    assert not (tmp_path / "hit").exists()
+
+
+def test_a_module_is_what_it_was_when_its_tools_are_hooked(tmp_path):
+    source = (
+        '"""Doc."""\nimport inspect, sys\ndef tool(x: int) -> str:\n    "Its doc."\n    return 1\n'
+        "def answer(input):\n    me = sys.modules[__name__]\n"
+        "    names = sorted(n for n in vars(me) if 'flakestorm' in n and 'bound' in n)\n"
+        "    line = inspect.getsourcelines(answer)[1]\n"
+        "    return [me.__doc__, tool.__doc__, names, line, tool(1)]\n"
+    )
+    (tmp_path / "whole.py").write_text(source)
+    tools = {"tool": ToolRule(function="whole:tool")}
+    evidence = attempt(
+        shop("whole:answer", cwd=str(tmp_path), tools=tools), session("A", record("tool", 7, x=1))
+    )
+    assert evidence.answer == '["Doc.", "Its doc.", [], 6, 7]'
+
+
 def test_a_number_that_json_cannot_write_is_told_as_such(tmp_path):
     (tmp_path / "counts.py").write_text("def answer(input): return 10 ** 5000\n")
     evidence = attempt(shop("counts:answer", cwd=str(tmp_path), tools={}), session("A"))

@@ -15,8 +15,9 @@ def install(targets: Dict[str, str]) -> List[str]:
     frameworks.add_to(on_import)
     on_import.install()
     for tool, target in targets.items():
-        module, _, _ = target.partition(":")
+        module, _, path = target.partition(":")
         on_import.add(module, hooking(tool, target, hooked))
+        on_import.when_bound(module, path.partition(".")[0], hooking_early(tool, path))
     return hooked
 
 
@@ -37,5 +38,22 @@ def hooking(tool: str, target: str, hooked: List[str]) -> Callable[[Any], None]:
         except functions.Unhookable as error:
             raise calling.Unfit("no_function", f"{field}: {target} {error}") from error
         hooked.append(target)
+
+    return act
+
+
+def hooking_early(tool: str, path: str) -> Callable[[Any], None]:
+    """While the module is still being run. What cannot be hooked yet is left to `hooking`."""
+
+    def act(module: Any) -> None:
+        found = module
+        for part in path.split("."):
+            if not hasattr(found, part):
+                return
+            found = getattr(found, part)
+        try:
+            functions.hook(found, tool)
+        except functions.Unhookable:
+            return
 
     return act

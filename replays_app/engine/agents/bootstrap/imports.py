@@ -20,6 +20,7 @@ class OnImport:
 
     def __init__(self) -> None:
         self._acts: Dict[str, List[Act]] = {}
+        self._bound: Dict[str, Dict[str, List[Act]]] = {}
         self._finding: Set[str] = set()
 
     def add(self, module: str, act: Act) -> None:
@@ -28,6 +29,11 @@ class OnImport:
             act(loaded)
         else:
             self._acts.setdefault(module, []).append(act)
+
+    def when_bound(self, module: str, name: str, act: Act) -> None:
+        """Acts on a module that is being run as soon as its code has bound this name, too: what
+        follows there may use it already. Beside `add`: not every module's code can be read."""
+        self._bound.setdefault(module, {}).setdefault(name, []).append(act)
 
     def install(self) -> None:
         sys.meta_path.insert(0, self)
@@ -47,7 +53,7 @@ class OnImport:
             self._finding.discard(fullname)
         if spec is None or spec.loader is None:
             return None
-        spec.loader = _Loader(spec.loader, self._acts[fullname])
+        spec.loader = _Loader(spec.loader, self._acts[fullname], self._bound.get(fullname, {}))
         return spec
 
     def _found(self, *asked: Any) -> Any:
@@ -60,17 +66,28 @@ class OnImport:
 
 
 class _Loader:
-    def __init__(self, loader: Any, acts: List[Act]) -> None:
+    def __init__(self, loader: Any, acts: List[Act], bound: Dict[str, List[Act]]) -> None:
         self._loader = loader
         self._acts = acts
+        self._bound = bound
 
     def create_module(self, spec: Any) -> Any:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
+        if not (self._bound and self._executed(module)):
+            self._loader.exec_module(module)
         for act in self._acts:
             act(module)
+
+    def _executed(self, module: ModuleType) -> bool:
+        from . import binding  # late: few processes have names to wait for
+
+        def stop(name: str) -> None:
+            for act in self._bound[name]:
+                act(module)
+
+        return binding.execute(self._loader, module, self._bound, stop)
 
     def __getattr__(self, name: str) -> Any:  # get_source, get_data, is_package: what tools ask
         return getattr(self._loader, name)

@@ -52,7 +52,9 @@ def begin(text: str) -> None:
     for name in FRAMEWORKS:
         on_import.add(name, _framework(name))
     for tool, target in _setup["functions"].items():
-        on_import.add(target.partition(":")[0], _function(tool, target))
+        module, _, path = target.partition(":")
+        on_import.add(module, _function(tool, target))
+        on_import.when_bound(module, path.partition(".")[0], _function(tool, target, early=True))
 
 
 def _framework(name: str) -> Callable[[Any], None]:
@@ -65,12 +67,15 @@ def _framework(name: str) -> Callable[[Any], None]:
     return act
 
 
-def _function(tool: str, target: str) -> Callable[[Any], None]:
+def _function(tool: str, target: str, *, early: bool = False) -> Callable[[Any], None]:
     def act(module: Any) -> None:
         _set_up()
         from . import hooking
 
-        hooking.hooking(tool, target, [])(module)
+        if early:
+            hooking.hooking_early(tool, target.partition(":")[2])(module)
+        else:
+            hooking.hooking(tool, target, [])(module)
 
     return act
 
