@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tests.absent import missing
 from tests.browser.world import PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+# For what a page is waited for; on an idle machine nothing takes a second.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 ARGS = [
     "--headless",
     "--no-sandbox",
@@ -147,7 +150,7 @@ def open_page(
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
 
         def listen(message: Any) -> None:
             if message.type in ("error", "warning"):
