@@ -78,6 +78,8 @@ STAYS = [
     "SKU 0012-3456, INV-2026-001234, 8am to 5pm",
     "https://user@host.example/path, git@code.example:a/b.git",
     "8.8.8.0/24, version 8.8.8.8, rev: 81.2.69.142",
+    "sha512-K7Qm3vX9bT2nL5wR8yP1cF4hJ6sD0gA2zE5uW8iO1kM4",
+    "a pass is a pass, pass: true, password - required, the pass is open",
     "Call the search tool, then call get_weather(city='Paris')",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 ]
@@ -198,6 +200,23 @@ def test_fields_are_found_in_a_python_repr():
 
 def test_every_recogniser_has_its_table():
     assert set(FOUND) == {r.name for r in RECOGNISERS}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my pass is hunter3001",
+        "user=bob pass=hunter3006",
+        "Password is: hunter3010",
+        "password - hunter3011",
+        '<add key="Password" value="hunter3009"/>',
+        "typeform tfp" + "_k3W9fVJsSheACjTJWYyL4ZkQTrXM4MFwg7drHilZO0fq",
+        "sdk-3d18fa71-8491-45bc-a093-0ae7dafbcd62",
+        "https://weather.example/x?appid=1b2b3be6c60ca0d367e8a299310cdfb7",
+    ],
+)
+def test_a_secret_is_found_by_what_people_and_programs_write_around_it(text):
+    assert kinds(text) == ["secret"]
 
 
 @pytest.mark.parametrize("name", sorted(FOUND))

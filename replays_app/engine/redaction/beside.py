@@ -262,6 +262,13 @@ def basic(found: str, text: str, start: int, end: int) -> bool:
     return ":" in said and said.isprintable()
 
 
+def mixed_cases(found: str, text: str, start: int, end: int) -> bool:
+    """No digest, such as sha256-…, and no words in a row."""
+    kinds = (str.isdecimal, str.isupper, str.islower)
+    is_mixed = all(any(map(kind, found[10:])) for kind in kinds)
+    return is_mixed and not found.lower().startswith(("sha", "md5"))
+
+
 def with_digit(found: str, text: str, start: int, end: int) -> bool:
     """Words in a row have none."""
     return any(c.isdecimal() for c in found)

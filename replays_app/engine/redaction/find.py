@@ -39,7 +39,7 @@ QUOTE = r"[\"']{0,8}"  # of JSON or a repr, in a text of one of them again
 IS = rf"{QUOTE}\s{{0,6}}(?:[:=：]|=>|%3[DdAa])\s{{0,6}}{QUOTE}"
 # The same, or with a word of its own, or with nothing at all.
 SAYS = rf"(?:{IS}|{QUOTE}\s{{0,3}}(?: is| was| ist| lautet| est| es| è| é)?\s{{0,3}}{QUOTE})"
-NUMBER_OF = r"(?: number| no\.?| nr\.?|-nr\.?|nummer| code| card)?(?: is)?"
+NUMBER_OF = r"(?: number| no\.?| nr\.?|-nr\.?|nummer| code| card|号码?|號碼?)?(?: is)?"
 _MONTH = rf"[{LETTER}]{{3,10}}"
 DAY = (
     r"\d{1,4}[./\-]\d{1,2}[./\-]\d{1,4}|\d{4}年\d{1,2}月\d{1,2}日|"

@@ -26,7 +26,7 @@ _LONG = "|".join(
         r"n(?:um[eé]ro|°|o)\.? (?:de )?s[eé]cu(?:rit[eé] sociale)?|carte d'identit[eé]",
         r"nhs|medicare|medicaid|mrn|medical record|patient id|insurance (?:id|policy)|member id",
         r"tax(?:payer)?[ _\-]?(?:id|identification|file)|steuer-?id(?:entifikations)?|steuer",
-        r"driver'?s'? licen[cs]e|driving licen[cs]e|führerschein|permis de conduire",
+        r"driver'?s?'? licen[cs]e|driving licen[cs]e|führerschein|permis de conduire",
         r"инн|снилс|身份证|身份證|身分證|マイナンバー|個人番号|주민등록번호|여권",
     )
 )
@@ -73,6 +73,10 @@ NATIONAL_IDS = (
     Find(r"\b[A-Z]{3}P[A-Z]\d{4}[A-Z]\b", beside.alone),
     Find(r"\b[A-Z]{4}\d{6}[HMX][A-Z]{5}[A-Z0-9]\d\b", beside.alone),  # Mexico's CURP
     Find(r"\b[PIAC][A-Z<][A-Z]{3}[A-Z]+<[A-Z<]{10,}[A-Z0-9<\s]*"),  # the lines of a passport
+    Find(  # America's Medicare
+        r"\b[1-9][AC-HJKMNP-RT-Y][0-9AC-HJKMNP-RT-Y]\d-[AC-HJKMNP-RT-Y][0-9AC-HJKMNP-RT-Y]\d-"
+        r"[AC-HJKMNP-RT-Y]{2}\d{2}\b"
+    ),
     Find(rf"\b(?:{_SHORT}){_BEHIND}", beside.document),
     Find(rf"(?i)(?:{_LONG}){_BEHIND}", beside.document),
 )

@@ -42,8 +42,8 @@ STREETS = (
         r"straat|laan|kade|plein|gade|gatan|vägen|veien|gata|katu|utca) \d{1,4}[a-z]?\b"
     ),
     Find(
-        rf"\b\d{{1,4}}(?:,| bis)? (?:rue|avenue|boulevard|place|allée|chemin|quai|impasse) {_OF}"
-        rf"{CAPITAL}(?: {CAPITAL})?"
+        r"\b\d{1,4}(?:,| bis)? (?:[Rr]ue|[Aa]venue|[Bb]oulevard|place|allée|chemin|quai|impasse) "
+        rf"{_OF}{CAPITAL}(?: {CAPITAL})?"
     ),
     Find(
         r"\b(?:Calle|Avenida|Avda?\.|Av\.|Paseo|Carrera|Cra\.|Camino|Viale|Corso|Piazza|Piazzale|Rua|"

@@ -33,7 +33,7 @@ from replays_app.engine.redaction.people import (
     STREETS,
 )
 from replays_app.engine.redaction.phones import PHONE_FIELDS, PHONES
-from replays_app.engine.redaction.secret_shapes import LIKE_WORDS, SECRET_SHAPES
+from replays_app.engine.redaction.secret_shapes import LIKE_TOKENS, LIKE_WORDS, SECRET_SHAPES
 from replays_app.engine.redaction.secret_words import SECRET_FIELDS, SECRET_WORDS
 
 
@@ -55,6 +55,7 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         finds=(
             *(Find(pattern) for pattern in SECRET_SHAPES),
             *(Find(pattern, beside.with_digit) for pattern in LIKE_WORDS),
+            *(Find(pattern, beside.mixed_cases) for pattern in LIKE_TOKENS),
             *SECRET_WORDS,
         ),
         fields=(

@@ -12,6 +12,8 @@ LIKE_WORDS = (
     # As new issuers make them: acme_live_…
     r"\b[a-z]{2,12}[_\-](?:sk|pat|pk|key|secret|token|live|test|prod|api)[_\-][A-Za-z0-9]{20,}\b",
 )
+# Of an issuer that is not known here: a word, and a long mix of digits and both cases.
+LIKE_TOKENS = (r"\b[A-Za-z]{2,10}[_\-][A-Za-z0-9]{36,}\b",)
 SECRET_SHAPES = (
     # Model providers
     r"\blsv2_(?:pt|sk)_[A-Za-z0-9_]{20,}",
@@ -93,6 +95,11 @@ SECRET_SHAPES = (
     r"\bops_eyJ[A-Za-z0-9+/=]{100,}",
     r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}",
     r"\bfsk_[a-f0-9]{8}_[A-Za-z0-9_\-]{20,}",
+    r"\bHRKU-[A-Za-z0-9\-]{30,}",
+    r"\bsdk-[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12}",
+    r"\bGR1348941[A-Za-z0-9_\-]{20,}",
+    r"\bSSWS ([A-Za-z0-9_\-]{20,})",
+    r"\b[sp]k\.eyJ[A-Za-z0-9_\-]{20,}\.[A-Za-z0-9_\-]{16,}",
     # Anybody's
     r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]{8,}){4}",
     r"\beyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*",

@@ -31,6 +31,13 @@ SECRET_WORDS = (
         r"(?:is|was|ist|lautet|est|es|è|é|to) [\"']?([^\s\"',;]{4,100})",
         beside.secret_word,
     ),
+    Find(rf"(?i)\bpass{IS}{_VALUE}", beside.mixed_word),
+    Find(rf"(?i)\bmy (?:pass|pw|login) (?:is|was) {_VALUE}", beside.mixed_word),
+    Find(rf"(?i)\b(?:{_SAID})(?: is:| [-–]) {_VALUE}", beside.mixed_word),
+    Find(
+        rf"(?i)(?:key|name)=[\"'](?:{_SAID}|{_KEY})[\"']\s{{1,3}}value=[\"']([^\"'<>]{{3,}})",
+        beside.secret_word,
+    ),
     # A one-time code, a PIN, the digits on the back of a card
     Find(
         r"(?i)\b(?:verification|security|one[\- ]?time|login|sign[\- ]?in|authentication|"
@@ -55,7 +62,7 @@ SECRET_WORDS = (
         beside.option_of("sshpass", "mysql", "mysqldump", "mariadb", "redis-cli", "docker login"),
     ),
     # In addresses
-    Find(r"[?&;#](?:key|sig|code|auth|token|t)=([^\s\"'&#<>\\]{16,})", beside.random_word),
+    Find(r"[?&;#](?:key|sig|code|auth|token|t|app_?id)=([^\s\"'&#<>\\]{16,})", beside.random_word),
     Find(r"://([a-f0-9]{32})@"),
     Find(r"(?i)jdbc:oracle:[a-z]+:[^\s/@]{1,60}/([^\s@\"']{3,})@"),
     Find(r"\b[Bb]asic[ ]+([A-Za-z0-9+/]{12,}={0,2})", beside.basic),
