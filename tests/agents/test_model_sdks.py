@@ -41,7 +41,7 @@ def started(language, api, how, model=None, **fields):
         start=(*words, "{port}", api, how),
         gateway="llm",
         llm=llm,
-        ready_timeout=120_000,
+        ready_timeout=300_000,  # twenty of them start at once
         **fields,
     )
 
@@ -82,10 +82,10 @@ def test_the_model_is_told_the_recording(language, api, how, model, tmp_path):
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_twenty_replays_never_see_each_others_tape(language, api, model):
+def test_twenty_replays_at_once_never_see_each_others_tape(language, api, model):
     marks = [f"m{n}" for n in range(AT_ONCE)]
-    agent = started(language, api, "stream", model, concurrency=4)
-    answers = [e.answer for e in replays(agent, *map(recording, marks), at_once=4)]
+    agent = started(language, api, "stream", model, concurrency=AT_ONCE)
+    answers = [e.answer for e in replays(agent, *map(recording, marks), at_once=AT_ONCE)]
     assert answers == [expected(mark) for mark in marks]
 
 
