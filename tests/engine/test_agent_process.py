@@ -21,6 +21,7 @@ from replays_app.engine.agents.starting import (
     NotReady,
     Started,
     Surroundings,
+    accepts,
     command,
     environment,
     start_agent,
@@ -219,6 +220,34 @@ def test_a_server_that_listens_already_never_gets_the_session():
         endpoint = f"http://127.0.0.1:{other.getsockname()[1]}/"
         with pytest.raises(NotReady, match="listens at"):
             run_with(agent(start="python -c pass", endpoint=endpoint), lambda *_: None)
+
+
+def test_a_cancellation_that_comes_with_the_connection_is_not_lost(monkeypatch):
+    """As a Ctrl-C between two attempts."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        real = asyncio.open_connection
+
+        async def connect(*where):
+            opened = await real(*where)
+            loop.call_soon(looking.cancel)
+            return opened
+
+        monkeypatch.setattr(asyncio, "open_connection", connect)
+        async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
+            at = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+            async def look():
+                await accepts(at)
+                await asyncio.sleep(0)
+                return "went on"
+
+            looking = asyncio.create_task(look())
+            await asyncio.wait({looking})
+            return looking.cancelled()
+
+    assert asyncio.run(main())
 
 
 # What it leaves behind

@@ -106,7 +106,9 @@ class AgentProcess:
     async def over(self, *, within: float | None = None) -> bool:
         """Whether it ends within so many seconds (None: waits for it)."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), within)
+            # Not by wait_for, which may swallow a cancellation that comes with the end.
+            async with asyncio.timeout(within):
+                await self._over.wait()
         if self._over.is_set():
             await asyncio.wait({self._drain}, timeout=FLUSH_S)
         return self._over.is_set()

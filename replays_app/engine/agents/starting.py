@@ -210,7 +210,9 @@ async def accepts(address: str) -> bool:
     url = urlsplit(address)
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(url.hostname, port), 1)
+        # Not by wait_for, which may swallow a Ctrl-C that comes with the connection (Python 3.11).
+        async with asyncio.timeout(1):
+            _, writer = await asyncio.open_connection(url.hostname, port)
     except (OSError, TimeoutError):
         return False
     writer.close()
