@@ -30,7 +30,7 @@ if not run.is_open:
     print(json.dumps({{
         "outcome": run.outcome,
         "problem": run.problem,
-        "real_ms": attempt.real_ms,
+        "seconds": (run.finished_at - run.created_at).total_seconds(),
         "virtual_ms": attempt.virtual_ms,
         "saw": {{c["id"]: c["saw"] for c in attempt.judgements.get().checks}},
         "failed": attempt.judgements.get().failed_checks,
@@ -67,4 +67,4 @@ def test_the_fixed_version_passes_within_seconds_and_cites_what_it_tried(start):
     assert run["calls"] == [["market_data_api", 504], ["web_search", 0]]
     assert "market_data_api answered HTTP 504" in run["answer"]
     assert run["virtual_ms"] == 30_000
-    assert run["real_ms"] < 15_000  # without the waits for a worker, and for the agent's start
+    assert run["seconds"] < 15

@@ -182,6 +182,25 @@ def test_a_call_without_its_arguments_cannot_be_told():
     assert told(read_trace(runs)) == SAID["s01"][:1]
 
 
+def test_calls_that_an_early_sdk_joined_to_one_cannot_be_told():
+    runs = runs_of("s01")
+    message = llms(runs)[1]["outputs"]["generations"][0][0]["message"]["kwargs"]
+    joined = {"name": "get_weatherget_time", "arguments": '{"city": "Oslo"}{"city": "Oslo"}'}
+    message["tool_calls"] = []
+    message["additional_kwargs"] = {"tool_calls": [{"id": "c", "function": joined}]}
+    assert told(read_trace(runs)) == SAID["s01"][:1]
+
+
+def test_a_run_that_went_on_after_a_person_had_answered_has_none():
+    """Replayed from the question on, its agent would get answers to later ones."""
+    runs = runs_of("s01")
+    root = one(runs, parent_run_id=None)
+    root["inputs"] = {"graph": None, "update": None, "resume": "yes", "goto": []}
+    trace = read_trace(runs)
+    assert trace.input == "Is Paris warmer than Oslo right now?"
+    assert trace.answers == ()
+
+
 def test_a_model_whose_clock_ran_backwards_took_no_time_that_is_known():
     runs = runs_of("s08")
     llm = one(runs, run_type="llm")

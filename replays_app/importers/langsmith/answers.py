@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from replays_app.engine.values import Json
 from replays_app.importers.langsmith.inputs import output_messages
 from replays_app.importers.langsmith.messages import Message, text_of
+from replays_app.importers.langsmith.pairing import is_merged
 from replays_app.importers.langsmith.responses import error_line
 from replays_app.importers.langsmith.tree import Run, Tree
 from replays_app.importers.model_answers import (
@@ -33,7 +34,7 @@ def _answer(run: Run) -> ModelAnswer | None:
     if run.error:
         return failure(error_line(run.error), latency_ms=latency_ms)
     said = _said(run.outputs)
-    if said is None:
+    if said is None or any(is_merged(call) for each in said for call in each.asked):
         return None
     usage = _usage(run)
     name = run.metadata.get("ls_model_name")

@@ -92,7 +92,7 @@ def _asks(tree: Tree) -> Iterator[Ask]:
     number = 0
     for turn, llm in enumerate(tree.models):
         calls = [call for each in output_messages(llm.outputs) or [] for call in each.asked]
-        if any(map(_is_merged, calls)):
+        if any(map(is_merged, calls)):
             calls = _said_again(tree, turn, calls)
         first, scope = number, scope_of(tree, llm)
         for number, call in enumerate(calls, first):
@@ -100,7 +100,7 @@ def _asks(tree: Tree) -> Iterator[Ask]:
         number = first + len(calls)
 
 
-def _is_merged(call: Asked) -> bool:
+def is_merged(call: Asked) -> bool:
     """Early versions of langsmith joined the parallel calls of a stream to one, with the names and
     the arguments of all of them."""
     text = (call.args or {}).get("input")

@@ -19,7 +19,7 @@ from replays_app.importers.langsmith.inputs import (
 )
 from replays_app.importers.langsmith.pairing import conversation
 from replays_app.importers.langsmith.responses import error_line, is_waiting
-from replays_app.importers.langsmith.threads import resumed, with_history
+from replays_app.importers.langsmith.threads import RESUMED, resumed, with_history
 from replays_app.importers.langsmith.tree import Run, Tree, read_tree
 from replays_app.importers.trace import Feedback, Status, Trace, UnusableTrace
 
@@ -50,7 +50,8 @@ def read_trace(runs: Sequence[Json]) -> Trace:
         input=asked.value,
         context=asked.context,
         calls=found,
-        answers=answers_of(tree),
+        # Asked anew, its agent begins where an earlier run did.
+        answers=() if RESUMED in asked.left else answers_of(tree),
         output=read_answer(root.outputs),
         status=_status(root),
         error=error_line(root.error) if root.error else None,
