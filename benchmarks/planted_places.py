@@ -8,7 +8,7 @@ import random
 import string
 from collections.abc import Iterator
 
-from benchmarks.planting import HEX, UPPER, Planted, said, some_of, token
+from benchmarks.planting import UPPER, Planted, draws, said, some_of
 
 
 def _b64(text: str) -> str:
@@ -16,14 +16,7 @@ def _b64(text: str) -> str:
 
 
 def places(chance: random.Random) -> Iterator[Planted]:
-    def some(length: int, more: str = "") -> str:
-        return token(chance, length, more)
-
-    def digits(length: int) -> str:
-        return some_of(chance, string.digits, length)
-
-    def hexes(length: int) -> str:
-        return some_of(chance, HEX, length)
+    some, _, hexes = draws(chance)
 
     pem = [
         "\n".join(some_of(chance, string.ascii_letters + "+/", 64) for _ in range(5)) for _ in "123"

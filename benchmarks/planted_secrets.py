@@ -9,20 +9,12 @@ import string
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.planting import HEX, UPPER, WORD, Planted, said, some_of, token
+from benchmarks.planting import HEX, UPPER, WORD, Planted, draws, said, some_of, token
 
 
 def issued(chance: random.Random) -> Iterator[Planted]:
     """Tokens that carry their issuer's mark."""
-
-    def some(length: int, more: str = "") -> str:
-        return token(chance, length, more)
-
-    def digits(length: int) -> str:
-        return some_of(chance, string.digits, length)
-
-    def hexes(length: int) -> str:
-        return some_of(chance, HEX, length)
+    some, digits, hexes = draws(chance)
 
     yield from said(
         "secret",

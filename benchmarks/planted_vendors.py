@@ -7,12 +7,11 @@ from __future__ import annotations
 import base64
 import json
 import random
-import string
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks.planting import HEX, UPPER, Planted, said, some_of, token
+from benchmarks.planting import UPPER, Planted, draws, said, some_of
 
 
 def _b64(text: str) -> str:
@@ -24,14 +23,7 @@ def _part(value: Any) -> str:
 
 
 def clouds(chance: random.Random) -> Iterator[Planted]:
-    def some(length: int, more: str = "") -> str:
-        return token(chance, length, more)
-
-    def digits(length: int) -> str:
-        return some_of(chance, string.digits, length)
-
-    def hexes(length: int) -> str:
-        return some_of(chance, HEX, length)
+    some, _, hexes = draws(chance)
 
     jwt = f"{_part({'alg': 'RS256'})}.{_part({'sub': '9', 'n': some(9)})}.{some(86, '_-')}"
     jwe = ".".join(
@@ -97,14 +89,7 @@ def clouds(chance: random.Random) -> Iterator[Planted]:
 
 
 def services(chance: random.Random) -> Iterator[Planted]:
-    def some(length: int, more: str = "") -> str:
-        return token(chance, length, more)
-
-    def digits(length: int) -> str:
-        return some_of(chance, string.digits, length)
-
-    def hexes(length: int) -> str:
-        return some_of(chance, HEX, length)
+    some, digits, hexes = draws(chance)
 
     yield from said(
         "secret",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 HEX, UPPER, WORD = "0123456789abcdef", string.ascii_uppercase, string.ascii_letters
@@ -25,6 +26,15 @@ def some_of(chance: random.Random, alphabet: str, length: int) -> str:
 def token(chance: random.Random, length: int, more: str = "") -> str:
     """With a digit and both cases, as random ones of some length have."""
     return "a7Q" + some_of(chance, WORD + string.digits + more, length - 4) + "x"
+
+
+def draws(chance: random.Random) -> tuple[Callable[..., str], ...]:
+    """Of a length: a token (as above), digits, and hexadecimal digits."""
+    return (
+        partial(token, chance),
+        partial(some_of, chance, string.digits),
+        partial(some_of, chance, HEX),
+    )
 
 
 def said(kind: str, pairs: list[tuple[str, Any]]) -> Iterator[Planted]:
